@@ -1,0 +1,93 @@
+//! A lease: one privilege held by one grantee because of one request, until an instant.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::RequestId;
+use super::names::{Grantee, TargetName};
+use super::privilege::{Privilege, PrivilegeKey, ServerIdentity};
+use super::time::{At, BootInstant, Now, Ttl};
+
+/// Request and position in it: unique in a ledger.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LeaseId {
+    pub request: RequestId,
+    pub position: u32,
+}
+
+impl fmt::Display for LeaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.request, self.position)
+    }
+}
+
+/// Where a lease stands. Only the ended ones owe nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum LeaseState {
+    /// The intent is recorded; whether the GRANT happened is not known. It owes its undo all the same.
+    Owed,
+    /// Observed in the catalog after the GRANT.
+    Held,
+    /// It should be gone, but a person must decide first: `why` is what stands in the way.
+    Disputed { why: String },
+    /// Our row is observed gone.
+    Revoked { ended_at: At },
+    /// It was not there any more, or what it was about is not: `why` says which.
+    Gone { ended_at: At, why: String },
+    /// Another live lease of the same privilege has taken over the undo.
+    Covered { ended_at: At, by: RequestId },
+    /// A person decided that it stays, as a standing privilege that is not ours any more.
+    Left { ended_at: At, by: String },
+}
+
+impl LeaseState {
+    /// Whether the lease still owes its undo.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Owed | Self::Held | Self::Disputed { .. })
+    }
+
+    /// The word in the ledger's `state` column.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Owed => "owed",
+            Self::Held => "held",
+            Self::Disputed { .. } => "disputed",
+            Self::Revoked { .. } => "revoked",
+            Self::Gone { .. } => "gone",
+            Self::Covered { .. } => "covered",
+            Self::Left { .. } => "left",
+        }
+    }
+}
+
+/// Everything that the undo needs, recorded before the GRANT is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    pub id: LeaseId,
+    pub target: TargetName,
+    pub grantee: Grantee,
+    pub server: ServerIdentity,
+    pub privilege: Privilege,
+    pub intent_at: At,
+    /// `intent_at` plus the duration; nothing ever moves it later.
+    pub expires_at: At,
+    pub ttl: Ttl,
+    /// The boot clock at `intent_at`: the lease also ends when this much time has elapsed on it.
+    pub boot: BootInstant,
+    pub state: LeaseState,
+}
+
+impl Lease {
+    pub fn key(&self) -> PrivilegeKey {
+        self.privilege.key()
+    }
+
+    /// Whether its time is over by either clock.
+    pub fn is_due(&self, now: &Now) -> bool {
+        now.at >= self.expires_at
+            || (now.boot.boot == self.boot.boot
+                && now.boot.millis >= self.boot.millis.saturating_add(self.ttl.millis()))
+    }
+}

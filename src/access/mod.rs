@@ -1,0 +1,27 @@
+//! PURE. The words of the trade: names, identities, requests and how they move, leases, plans.
+//!
+//! Nothing in this room reads a clock, a file or a socket; whatever it needs to know is handed to it.
+
+pub mod arrival;
+pub mod hold;
+pub mod ids;
+pub mod lease;
+pub mod names;
+pub mod person;
+pub mod plan;
+pub mod privilege;
+pub mod request;
+pub mod syntax;
+pub mod terms;
+pub mod time;
+
+pub use arrival::{Prerequisite, Reading, Survey, SurveyProblem};
+pub use hold::{Hold, Selector};
+pub use ids::{LedgerId, RequestId};
+pub use lease::{Lease, LeaseId, LeaseState};
+pub use names::{ColumnName, Grantee, TableColumns, TableName, TargetName};
+pub use person::{Actor, Person};
+pub use privilege::{Identity, Named, Privilege, PrivilegeKey, ServerIdentity, Standing};
+pub use request::{Approval, Ended, Request, State};
+pub use terms::{ApprovalLine, Grouping, RuleRef, Sessions, Terms, Usage};
+pub use time::{At, BootInstant, Now, Ttl};

@@ -1,0 +1,124 @@
+//! Names as the catalog stores them: exact spelling, no folding, no quoting.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::syntax;
+
+/// The name of a target in the settings file, for example `shop`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TargetName(pub String);
+
+/// A column's name, exactly as the catalog spells it.
+///
+/// MySQL compares columns without case but stores privileges with it
+/// (facts-mysql, finding 1), so the spelling is kept everywhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ColumnName(pub String);
+
+/// A database account as its engine writes it: `alice` on Postgres, `alice@%` on MySQL and MariaDB.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Grantee(pub String);
+
+impl Grantee {
+    /// User and host of a MySQL account; the host starts behind the *last* `@`, and is `%` where there is none.
+    pub fn user_and_host(&self) -> (&str, &str) {
+        self.0.rsplit_once('@').unwrap_or((&self.0, "%"))
+    }
+}
+
+/// `schema.table` on Postgres, `database.table` on MySQL and MariaDB.
+///
+/// Its text form quotes what needs quoting (`"My Shop"."Order"`), and parses back to the same value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TableName {
+    pub schema: String,
+    pub table: String,
+}
+
+impl TableName {
+    pub fn new(schema: impl Into<String>, table: impl Into<String>) -> Self {
+        Self {
+            schema: schema.into(),
+            table: table.into(),
+        }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}.{}",
+            syntax::quoted_if_odd(&self.schema),
+            syntax::quoted_if_odd(&self.table)
+        )
+    }
+}
+
+impl FromStr for TableName {
+    type Err = syntax::SyntaxError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        syntax::parse_table(text)
+    }
+}
+
+impl TryFrom<String> for TableName {
+    type Error = syntax::SyntaxError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<TableName> for String {
+    fn from(name: TableName) -> Self {
+        name.to_string()
+    }
+}
+
+macro_rules! shown_as_is {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+    )*};
+}
+shown_as_is!(TargetName, ColumnName, Grantee);
+
+/// Some columns of one table. Columns are in the order they were asked for, without doubles.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TableColumns {
+    pub table: TableName,
+    pub columns: Vec<ColumnName>,
+}
+
+impl fmt::Display for TableColumns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.table)?;
+        for (place, column) in self.columns.iter().enumerate() {
+            let comma = if place == 0 { "" } else { "," };
+            write!(f, "{comma}{}", syntax::quoted_if_odd(&column.0))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,186 @@
+//! What a GRANT gave, held by identity and not by name, so that undoing it cannot hit something else.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::names::{ColumnName, Grantee, TableName};
+
+/// The server and database that answered, so that another one under the same address is noticed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ServerIdentity {
+    /// Host and port as connected to.
+    pub address: String,
+    /// Name of the database on Postgres; empty on MySQL, where privileges span databases.
+    pub database: String,
+    /// What stays when names and addresses change: the system identifier and the database's OID on
+    /// Postgres, `server_uuid` on MySQL, the best there is on MariaDB.
+    pub system: String,
+}
+
+impl fmt::Display for ServerIdentity {
+    /// `db1:5432/shop#7312…`, the `server` key of an event.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.address)?;
+        if !self.database.is_empty() {
+            write!(f, "/{}", self.database)?;
+        }
+        write!(f, "#{}", self.system)
+    }
+}
+
+impl ServerIdentity {
+    /// Whether both are the same database, wherever it answers. The address may change, the rest may not.
+    pub fn same_database(&self, other: &Self) -> bool {
+        self.system == other.system
+    }
+}
+
+/// What one privilege is about, for ever.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Identity {
+    /// SELECT on one column. All numbers are OIDs but `attnum` (facts-postgres, "Names drift").
+    PostgresColumn {
+        database: u32,
+        relation: u32,
+        attnum: i16,
+        role: u32,
+        grantor: u32,
+    },
+    /// USAGE on one schema, leased along where the policy says `usage: grant`.
+    PostgresSchema {
+        database: u32,
+        namespace: u32,
+        role: u32,
+        grantor: u32,
+    },
+    /// SELECT on one column. MySQL and MariaDB have names only: these are the exact spellings of the catalog.
+    MysqlColumn {
+        database: String,
+        table: String,
+        column: String,
+        user: String,
+        host: String,
+    },
+}
+
+/// A text that is equal exactly where the identities are: two leases with one key share one privilege.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PrivilegeKey(pub String);
+
+impl Identity {
+    pub fn key(&self) -> PrivilegeKey {
+        PrivilegeKey(match self {
+            Self::PostgresColumn {
+                database,
+                relation,
+                attnum,
+                role,
+                grantor,
+            } => format!("pg:{database}/{relation}.{attnum}>{role}<{grantor}"),
+            Self::PostgresSchema {
+                database,
+                namespace,
+                role,
+                grantor,
+            } => format!("pgs:{database}/{namespace}>{role}<{grantor}"),
+            // Column and host compare without case on the server; database, table and user with it
+            // (facts-mysql, "Storage"). The rows themselves are looked for in any case.
+            Self::MysqlColumn {
+                database,
+                table,
+                column,
+                user,
+                host,
+            } => format!(
+                "my:{}",
+                serde_json::json!([
+                    database,
+                    table,
+                    column.to_lowercase(),
+                    user,
+                    host.to_lowercase()
+                ])
+            ),
+        })
+    }
+}
+
+/// The names of a privilege at one moment: for people, for SQL, and to notice that they have changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Named {
+    pub grantee: Grantee,
+    pub thing: Thing,
+}
+
+/// What a privilege opens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Thing {
+    /// SELECT on this column.
+    Column {
+        table: TableName,
+        column: ColumnName,
+    },
+    /// USAGE on this schema.
+    Schema(String),
+}
+
+impl Named {
+    pub fn table(&self) -> Option<&TableName> {
+        match &self.thing {
+            Thing::Column { table, .. } => Some(table),
+            Thing::Schema(_) => None,
+        }
+    }
+
+    pub fn column(&self) -> Option<&ColumnName> {
+        match &self.thing {
+            Thing::Column { column, .. } => Some(column),
+            Thing::Schema(_) => None,
+        }
+    }
+}
+
+/// A privilege to give or to take: identity, and the names it had when it was last resolved.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Privilege {
+    pub identity: Identity,
+    pub named: Named,
+    /// MySQL and MariaDB: what the catalog showed right after our GRANT (grantor and timestamp of the rows),
+    /// as the engine wrote it; the same engine compares it later to notice somebody else's GRANT.
+    /// `None` before the grant, and always on Postgres, where our rows stand apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<String>,
+}
+
+impl Privilege {
+    pub fn key(&self) -> PrivilegeKey {
+        self.identity.key()
+    }
+}
+
+/// What the catalog shows of one privilege of ours, read by identity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Standing {
+    /// The row is there.
+    Held {
+        /// The names of today: these go into SQL.
+        named: Named,
+        /// Postgres: somebody made our row grantable; a person decides (facts-postgres, "Other traps").
+        grantable: bool,
+        /// As `Privilege::stamp`, of this moment.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stamp: Option<String>,
+        /// MySQL and MariaDB: somebody else has granted the same since, and this says who, as well as can be told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contested: Option<String>,
+    },
+    /// Object and account are there, the row is not.
+    Absent { named: Named },
+    /// Column, table, schema, database or account exist no more; `why` says which.
+    Gone { why: String },
+}

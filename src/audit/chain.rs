@@ -1,0 +1,1 @@
+//! PURE. Sealing lines into a chain, and checking one.

@@ -1,0 +1,18 @@
+//! `jit`: just-in-time access to protected database columns.
+//!
+//! The rooms, and which way imports may run (a test holds this):
+//!
+//! ```text
+//! main → commands → workflow → { access, policy, audit, engines, stores }
+//! ```
+//!
+//! - `access`, `policy`, `audit::event`, `audit::chain` are pure: no clock, no file, no socket.
+//! - the lower rooms may know `access`; stores may know `audit::{event, chain}`; engines and stores never meet.
+//! - only `commands` knows `ui` and `settings`.
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod audit;
+pub mod engines;
+pub mod policy;
+pub mod stores;

@@ -1,0 +1,4 @@
+//! Parse, run, report, exit: nothing else.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,202 @@
+//! The durable state, and the inbox that authenticates who submits. Two traits; SQLite with mailboxes behind them
+//! today, a Postgres ledger later: there the inbox is a table whose `actor` the server fills in, and a deposit
+//! carries that person exactly as a mailbox's deposit carries the owner of its file.
+//!
+//! A store keeps values; it never decides. All writes of one step go through one [`Ledger::commit`].
+
+pub mod error;
+pub mod sqlite;
+
+use std::time::Duration;
+
+use crate::access::hold::Hold;
+use crate::access::{
+    At, BootInstant, Lease, LedgerId, Now, Person, PrivilegeKey, Request, RequestId, State,
+    TargetName,
+};
+use crate::audit::event::Draft;
+
+pub use error::StoreError;
+
+/// Which requests to read. What is set must fit all at once; nothing set means all. Newest first.
+#[derive(Clone, Debug, Default)]
+pub struct FindRequests {
+    pub id_prefix: Option<String>,
+    pub states: Option<Vec<State>>,
+    pub requester: Option<u32>,
+    pub target: Option<TargetName>,
+    /// `lapses_at` at or before this instant.
+    pub lapsing_by: Option<At>,
+    /// Ended (any final state) at or after this instant; used to refresh views.
+    pub ended_since: Option<At>,
+    pub limit: Option<usize>,
+}
+
+/// Which leases to read. Ordered by request and position.
+#[derive(Clone, Debug)]
+pub enum FindLeases {
+    /// All of one request.
+    Of(RequestId),
+    /// Live ones of a target (`None`: of all targets).
+    Live(Option<TargetName>),
+    /// Live ones of a target whose time is over by either clock, or whose request is `revoking`; and every other
+    /// live lease that shares a privilege key with one of them.
+    DueWithSharers(TargetName, Now),
+    /// Live ones of a target with one of these keys.
+    LiveWithKeys(TargetName, Vec<PrivilegeKey>),
+    /// Ended ones of a target, ended at or after this instant.
+    EndedSince(TargetName, At),
+}
+
+/// What a ledger knows of itself. Each is one row, kept as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fact {
+    /// The settings file that the ledger belongs to, as a canonical path.
+    SettingsPath,
+    /// SHA-256 over settings and policies as last seen.
+    SettingsHash,
+    /// When a sweep last did all its revokes, RFC 3339.
+    LastSweep,
+    /// JSON of what the last sweep saw of each target: for `doctor` and the dashboard.
+    LastSweepReport,
+    /// The server identity of each target that ever held a lease: JSON, by target name.
+    TargetIdentities,
+}
+
+/// The newest instants that the ledger has seen, by which a clock set back is noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub at: At,
+    pub boot: BootInstant,
+}
+
+/// One step's writes: all of them or none, numbered and chained inside the same transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    pub effects: Vec<Effect>,
+    pub events: Vec<Draft>,
+}
+
+/// One write.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// A submission was drained. [`StoreError::AlreadyDrained`] where its digest is there already.
+    Submission(DrainedSubmission),
+    /// A person was recognised: uid and name as of now.
+    Seen(Person),
+    NewRequest(Box<Request>),
+    /// [`StoreError::Conflict`] where the request is not in state `was` any more; the schema refuses a move that
+    /// is not in the table of moves, and any change of a final request but its own last note.
+    SaveRequest {
+        was: State,
+        now: Box<Request>,
+    },
+    NewLease(Box<Lease>),
+    /// [`StoreError::Conflict`] where the lease has ended meanwhile.
+    SaveLease(Box<Lease>),
+    /// Kept once a hash.
+    KeepText {
+        hash: String,
+        body: String,
+    },
+    SetFact {
+        fact: Fact,
+        value: String,
+    },
+    NewHold(Hold),
+    SaveHold(Hold),
+    /// Forgets the latest instant seen and takes this one: only `jit ledger clock --accept`.
+    ResetSeen(Now),
+}
+
+/// What the ledger remembers of a submission for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainedSubmission {
+    /// SHA-256 (hexadecimal) over uid and bytes.
+    pub digest: String,
+    pub person: Person,
+    pub at: At,
+    /// The act's word, or `unreadable`.
+    pub act: String,
+    /// `accepted`, or why it was rejected.
+    pub outcome: String,
+    pub request: Option<RequestId>,
+}
+
+/// One sealed line that the audit file still owes. `line` ends with its newline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwedLine {
+    pub seq: u64,
+    pub line: String,
+}
+
+/// Keeps other operators out while it lives. Freed by the kernel when the process dies.
+pub trait Lock {}
+
+/// The durable state. Every method is one short transaction; none waits longer than 10 s.
+pub trait Ledger {
+    fn id(&self) -> &LedgerId;
+
+    fn request(&self, id: &RequestId) -> Result<Option<Request>, StoreError>;
+    fn requests(&self, find: &FindRequests) -> Result<Vec<Request>, StoreError>;
+    fn leases(&self, find: &FindLeases) -> Result<Vec<Lease>, StoreError>;
+    /// Those that hold now, and with `ended` the others too. Oldest first.
+    fn holds(&self, ended: bool) -> Result<Vec<Hold>, StoreError>;
+    fn fact(&self, fact: Fact) -> Result<Option<String>, StoreError>;
+    fn text(&self, hash: &str) -> Result<Option<String>, StoreError>;
+    /// What became of a submission, by its digest; `None` where it was never drained.
+    fn submission(&self, digest: &str) -> Result<Option<DrainedSubmission>, StoreError>;
+    /// The name under which a uid was last recognised.
+    fn name_of(&self, uid: u32) -> Result<Option<String>, StoreError>;
+    fn seen(&self) -> Result<Seen, StoreError>;
+    /// The sealed lines about a request, oldest first.
+    fn lines_of(&self, id: &RequestId) -> Result<Vec<String>, StoreError>;
+    /// Number and hash of the newest line; `(0, hash of the ledger's id)` where there is none.
+    fn head(&self) -> Result<(u64, String), StoreError>;
+
+    /// Writes all or nothing. Events get their numbers, `at` (= `now.at`) and hashes here; the latest instant
+    /// seen moves on to `now`, never back. Returns the numbers given.
+    fn commit(&self, now: &Now, change: Change) -> Result<std::ops::Range<u64>, StoreError>;
+
+    /// The line with this number, and the first `limit` lines after it that exist: for the journal and `verify`.
+    fn lines_after(&self, seq: u64, limit: usize) -> Result<Vec<OwedLine>, StoreError>;
+    /// The newest number known to be in the audit file, and the file's identity then (opaque to the ledger).
+    fn journal_mark(&self) -> Result<(u64, Option<String>), StoreError>;
+    fn set_journal_mark(&self, seq: u64, file: Option<&str>) -> Result<(), StoreError>;
+
+    /// Takes the named lock, waiting at most so long; `None` where another operator keeps it.
+    /// Names: `target:NAME`, `journal`. Nobody who is no operator can hold one.
+    fn lock(&self, name: &str, wait: Duration) -> Result<Option<Box<dyn Lock>>, StoreError>;
+}
+
+/// What was found in the inbox, authenticated by whoever keeps it.
+#[derive(Clone, Debug)]
+pub struct Deposit {
+    pub person: Person,
+    /// SHA-256 (hexadecimal) over uid and bytes.
+    pub digest: String,
+    pub content: Content,
+    /// Where it lies, for [`Inbox::discard`] and for messages. Opaque otherwise.
+    pub place: String,
+}
+
+/// The bytes of a submission, or why they are not looked at.
+#[derive(Clone, Debug)]
+pub enum Content {
+    Bytes(Vec<u8>),
+    /// Too large, not a regular file, a wrong owner, more than one link …
+    Unacceptable(String),
+}
+
+/// The operators' side of the inbox.
+pub trait Inbox {
+    /// At most `per_person` deposits of each person, oldest first within a person; people take turns.
+    /// Never blocks on what it finds (FIFOs, links, huge or endless files).
+    fn deposits(&self, per_person: usize) -> Result<Vec<Deposit>, StoreError>;
+    /// Removes a deposit. Already gone is fine.
+    fn discard(&self, deposit: &Deposit) -> Result<(), StoreError>;
+    /// Everybody who has a mailbox.
+    fn people(&self) -> Result<Vec<Person>, StoreError>;
+    /// Puts the view into a person's mailbox, whole, in place of the last one; nothing where there is no mailbox.
+    fn publish(&self, person: &Person, view: &[u8]) -> Result<(), StoreError>;
+}

@@ -1,0 +1,1 @@
+//! The embedded ledger: SQLite, and mailboxes in the file system.

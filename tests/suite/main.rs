@@ -1,0 +1,12 @@
+//! The law book: one file a law or a feature, on real servers and with real users. One program, so that each
+//! server is started once. See `support`.
+
+mod engine_mysql;
+mod engine_postgres;
+mod house;
+mod journal;
+mod ledger;
+mod mailboxes;
+mod policies;
+mod settings;
+mod support;
