@@ -16,3 +16,4 @@ pub mod audit;
 pub mod engines;
 pub mod policy;
 pub mod stores;
+pub mod yaml;
