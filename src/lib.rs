@@ -15,5 +15,6 @@ pub mod access;
 pub mod audit;
 pub mod engines;
 pub mod policy;
+pub mod settings;
 pub mod stores;
 pub mod yaml;
