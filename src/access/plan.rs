@@ -83,8 +83,7 @@ pub fn plan(
     }
 
     // Rows to take: by object, then grantee. A privilege of several due leases is taken once.
-    let mut rows: BTreeMap<(ObjectOf, Grantee), BTreeMap<(ColumnName, PrivilegeKey), Privilege>> =
-        BTreeMap::new();
+    let mut rows = Rows::new();
     for lease in live
         .iter()
         .filter(|lease| lease.state.is_live() && due(lease))
@@ -141,6 +140,18 @@ pub fn plan(
     }
     plan.steps = merge(rows);
     plan
+}
+
+/// Steps that take just these privileges, by the names in them: for strays.
+pub fn steps_for(privileges: Vec<Privilege>) -> Vec<RevokeStep> {
+    let mut rows = Rows::new();
+    for privilege in privileges {
+        let named = privilege.named.clone();
+        rows.entry((ObjectOf::of(&named), named.grantee.clone()))
+            .or_default()
+            .insert((column_of(&named), privilege.key()), privilege);
+    }
+    merge(rows)
 }
 
 fn dispute(grantable: bool, contested: Option<&str>) -> Option<String> {

@@ -61,6 +61,8 @@ pub enum Fact {
     LastSweepReport,
     /// The server identity of each target that ever held a lease: JSON, by target name.
     TargetIdentities,
+    /// The protected columns of each target as its catalog last showed them: JSON, by target name.
+    Protected,
 }
 
 /// The newest instants that the ledger has seen, by which a clock set back is noticed.
@@ -146,6 +148,8 @@ pub trait Ledger {
     fn text(&self, hash: &str) -> Result<Option<String>, StoreError>;
     /// What became of a submission, by its digest; `None` where it was never drained.
     fn submission(&self, digest: &str) -> Result<Option<DrainedSubmission>, StoreError>;
+    /// What became of a person's last submissions, newest first.
+    fn submissions_of(&self, uid: u32, limit: usize) -> Result<Vec<DrainedSubmission>, StoreError>;
     /// The name under which a uid was last recognised.
     fn name_of(&self, uid: u32) -> Result<Option<String>, StoreError>;
     fn seen(&self) -> Result<Seen, StoreError>;
