@@ -8,5 +8,6 @@ mod journal;
 mod ledger;
 mod mailboxes;
 mod policies;
+mod servers;
 mod settings;
 mod support;
