@@ -161,6 +161,9 @@ while read -r verb name; do
     esac
 done 2>>"$data/log"
 [ -z "$pid" ] || { kill -KILL "$pid"; wait "$pid"; } 2>/dev/null
+# a killed Postgres leaves its 56 bytes of shared memory behind; their number is in its pid file
+shared=$(sed -n '7s/.* //p' "$data/data/postmaster.pid" 2>/dev/null)
+[ -z "$shared" ] || ipcrm -m "$shared" 2>/dev/null
 rm -rf "$data" "$sockets"
 "#;
 
