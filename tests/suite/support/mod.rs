@@ -20,6 +20,7 @@ pub mod mysql;
 pub mod people;
 pub mod postgres;
 pub mod process;
+pub mod rust;
 pub mod server;
 
 pub use client::{Login, Refused, Rows, Session};
