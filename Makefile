@@ -29,14 +29,14 @@ build:
 	cargo build --locked
 
 test: setup
-	JIT_TEST_SERVERS=$(subst $() ,$(comma),$(strip $(chosen))) cargo test --locked --no-fail-fast -- $(skips)
+	JIT_TEST_SERVERS=$(subst $() ,$(comma),$(strip $(chosen))) cargo test --locked --features failpoints --no-fail-fast -- $(skips)
 ifneq ($(left_out),)
 	@echo "left out, because SERVERS=$(SERVERS): every test of $(left_out)"
 endif
 
 lint:
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features failpoints -- -D warnings
 
 demo:
 	@demo/run

@@ -14,7 +14,7 @@ use crate::stores::{Change, Effect, Fact, FindLeases, FindRequests, StoreError};
 
 use super::acts::{Verdict, verdict};
 use super::target::{Failing, TargetReport};
-use super::{Operator, arrive, clock, commit_each, events, publish, revoke, sweep};
+use super::{Operator, arrive, clock, commit_each, events, failpoint, publish, revoke, sweep};
 
 /// Grants what is approved on this target, if grants may be given at all now.
 ///
@@ -70,6 +70,7 @@ pub async fn approved(
     if intents.is_empty() {
         return Ok(());
     }
+    failpoint::reach("intent-recorded");
     if let Err(error) = publish::journal(op) {
         // No audit, no access: nothing was sent, and what was intended is taken back as if it had been.
         report.audit_error(&error);
@@ -77,6 +78,7 @@ pub async fn approved(
         give_up(op, &intents, &why)?;
         return Err(Failing::Audit(why));
     }
+    failpoint::reach("intent-audited");
     carry_out(op, &intents, engine, report).await
 }
 
@@ -271,6 +273,7 @@ pub async fn carry_out(
         })
         .collect();
     let reports = engine.grant(&orders).await;
+    failpoint::reach("grant-sent");
     let privileges = revoke::distinct(intents.iter().flat_map(|intent| &intent.leases));
     let standing = revoke::observe(engine, &privileges).await?;
     let now = op.now();
@@ -295,6 +298,7 @@ pub async fn carry_out(
         events: Vec::new(),
     });
     commit_each(op, &now, changes)?;
+    failpoint::reach("grant-recorded");
     if undo {
         Box::pin(revoke::due(op, &intents[0].request.target, engine, report)).await?;
     }

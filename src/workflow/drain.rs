@@ -10,7 +10,7 @@ use crate::stores::{
 
 use super::acts::{self, Incoming};
 use super::submission::{Act, Submission, Urgency};
-use super::{Operator, events};
+use super::{Operator, events, failpoint};
 
 /// No drain takes longer than this before access is taken and given again.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -143,6 +143,7 @@ fn one(
             Err(StoreError::AlreadyDrained(_)) => return op.inbox.discard(deposit),
             Err(error) => return Err(error),
         }
+        failpoint::reach("drain-recorded");
         if accepted {
             drained.accepted += 1;
         } else {

@@ -8,6 +8,7 @@ pub mod arrive;
 pub mod clock;
 pub mod drain;
 pub mod events;
+pub mod failpoint;
 pub mod publish;
 pub mod recover;
 pub mod revoke;

@@ -18,7 +18,7 @@ use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::events::{self, Subject};
 use super::target::{Failing, TargetReport};
-use super::{Operator, commit_each};
+use super::{Operator, commit_each, failpoint};
 
 /// What must go, from the ledger alone.
 pub struct Due {
@@ -96,6 +96,7 @@ pub async fn due(
     if let Err(error) = announce(op, &mut due, &now, engine) {
         report.ledger_error(&error);
     }
+    failpoint::reach("revoke-announced");
     // The intent lines go out now where they can; nothing waits for them.
     if let Err(error) = super::publish::journal(op) {
         report.audit_error(&error);
@@ -107,6 +108,7 @@ pub async fn due(
 
     let plan = plan(&due, &now, engine).await?;
     let reports = engine.revoke(&plan.steps).await;
+    failpoint::reach("revoke-sent");
     let taken: Vec<Privilege> = plan
         .steps
         .iter()
@@ -125,7 +127,9 @@ pub async fn due(
         after: &after,
         evidence: &evidence,
     };
-    record(op, &due, &seen, engine, report)
+    record(op, &due, &seen, engine, report)?;
+    failpoint::reach("revoke-recorded");
+    Ok(())
 }
 
 /// Requests of due leases whose GRANT may still be under way somewhere.
