@@ -7,7 +7,7 @@ CREATE TABLE ledger (
   id TEXT NOT NULL CHECK (length(id) = 32),
   seen_at INTEGER NOT NULL,
   seen_boot TEXT NOT NULL,
-  seen_boot_millis INTEGER NOT NULL,
+  seen_boot_millis INTEGER NOT NULL CHECK (seen_boot_millis >= 0),
   journal_seq INTEGER NOT NULL DEFAULT 0 CHECK (journal_seq >= 0),
   journal_file TEXT
 ) STRICT;
