@@ -251,7 +251,8 @@ impl Verifier {
             }
             None => {}
             Some(head) if seq == head.seq + 1 => {
-                if link.prev != head.hash && intact && !self.unsure {
+                let linked = link.prev == head.hash;
+                if !linked && intact && !self.unsure {
                     self.found(Fault::Unlinked { seq });
                 }
             }
