@@ -14,5 +14,6 @@
 pub mod access;
 pub mod audit;
 pub mod engines;
+pub mod identity;
 pub mod policy;
 pub mod stores;

@@ -5,6 +5,7 @@
 //! A store keeps values; it never decides. All writes of one step go through one [`Ledger::commit`].
 
 pub mod error;
+pub mod mailbox;
 pub mod sqlite;
 
 use std::time::Duration;

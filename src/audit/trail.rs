@@ -1,0 +1,1 @@
+//! Reads trails for the verifier.
