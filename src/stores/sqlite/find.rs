@@ -104,6 +104,23 @@ impl SqliteLedger {
         self.reading(|connection| rows::text(connection, sql::PERSON_NAME, [uid]))
     }
 
+    pub(super) fn find_submissions_of(
+        &self,
+        uid: u32,
+        limit: usize,
+    ) -> Result<Vec<DrainedSubmission>, StoreError> {
+        let digests: Vec<String> = self.reading(|connection| {
+            let mut statement = connection.prepare_cached(sql::SUBMISSIONS_OF)?;
+            let rows = statement.query_map(params![uid, limit as i64], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })?;
+        let mut found = Vec::with_capacity(digests.len());
+        for digest in digests {
+            found.extend(self.find_submission(&digest)?);
+        }
+        Ok(found)
+    }
+
     pub(super) fn find_submission(
         &self,
         digest: &str,
@@ -249,5 +266,6 @@ pub(super) fn fact_word(fact: Fact) -> &'static str {
         Fact::LastSweep => "last_sweep",
         Fact::LastSweepReport => "last_sweep_report",
         Fact::TargetIdentities => "target_identities",
+        Fact::Protected => "protected",
     }
 }

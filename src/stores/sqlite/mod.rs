@@ -88,6 +88,10 @@ impl Ledger for SqliteLedger {
         self.find_submission(digest)
     }
 
+    fn submissions_of(&self, uid: u32, limit: usize) -> Result<Vec<DrainedSubmission>, StoreError> {
+        self.find_submissions_of(uid, limit)
+    }
+
     fn name_of(&self, uid: u32) -> Result<Option<String>, StoreError> {
         self.find_name(uid)
     }

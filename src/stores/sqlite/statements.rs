@@ -48,6 +48,7 @@ sql! {
     SEEN_GET = "seen_get";
     SEEN_RESET = "seen_reset";
     SUBMISSION_BY_DIGEST = "submission_by_digest";
+    SUBMISSIONS_OF = "submissions_of";
     SUBMISSION_INSERT = "submission_insert";
     TEXT_BY_HASH = "text_by_hash";
     TEXT_KEEP = "text_keep";

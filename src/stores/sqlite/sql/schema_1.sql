@@ -93,6 +93,8 @@ CREATE TABLE submissions (
   request TEXT
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX submissions_of_person ON submissions (uid, at);
+
 CREATE TABLE people (
   uid INTEGER PRIMARY KEY,
   name TEXT NOT NULL
