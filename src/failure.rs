@@ -90,6 +90,9 @@ fn store_failure(error: &StoreError, what: String) -> Failure {
         StoreError::Conflict(_) | StoreError::AlreadyDrained(_) => {
             Failure::new(Exit::NoSuch, what).hint("look again: jit list")
         }
+        StoreError::Unlawful { .. } => Failure::new(Exit::Failed, what)
+            .hint("nothing was changed; please report it with what you did"),
+        StoreError::Exists(_) => Failure::new(Exit::NoSuch, what),
         StoreError::Missing(_) => Failure::new(Exit::Unreachable, what).hint("make it: jit ledger init"),
         StoreError::Newer { .. } => {
             Failure::new(Exit::Unreachable, what).hint("install the newer jit on this host: jit --version")

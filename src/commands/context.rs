@@ -1,22 +1,22 @@
 //! What every command starts from: the settings, who I am, and whether I am an operator here.
 
-use std::cell::OnceCell;
+use std::cell::Cell;
 use std::path::PathBuf;
 
 use anyhow::Result;
 
 use crate::access::{Grantee, Now, Person, TargetName};
-use crate::audit::journal::Journal;
 use crate::cli::Common;
 use crate::engines;
 use crate::failure::{Exit, Failure};
 use crate::identity::{self, Identity};
+use crate::policy::KnownTargets;
 use crate::policy::Directory;
 use crate::policy::book::{Book, SourceFile};
 use crate::settings::{self, LedgerPlace, Places, Settings, Untrusted};
-use crate::stores::mailbox::{Mailbox, Mailboxes};
+use crate::stores::mailbox::{self, Mailbox, Mailboxes, Names};
 use crate::stores::sqlite::{self, SqliteLedger};
-use crate::stores::{Fact, Ledger};
+use crate::stores::{Fact, Ledger, StoreError};
 use crate::ui::Format;
 use crate::workflow::rules::People;
 use crate::workflow::view::{self, ColumnView, PersonView, Protected};
@@ -38,7 +38,8 @@ pub struct Context {
     pub me: Person,
     pub identity: Identity,
     pub reach: Reach,
-    seen: OnceCell<Option<PersonView>>,
+    /// Whether it was said that the mailbox is still empty.
+    told: Cell<bool>,
 }
 
 /// The settings as `workflow` knows people.
@@ -89,7 +90,7 @@ impl Context {
     /// [`Exit::Settings`] for wrong settings, policies, modes or a ledger that belongs to another settings file.
     pub fn open(common: &Common) -> Result<Self> {
         let settings = load_settings(common)?;
-        let identity = identity::whoami()?;
+        let identity = identity::who_am_i()?;
         let rules = rules(&settings, common.verbose)?;
         let LedgerPlace::Sqlite(path) = &settings.ledger;
         let reach = if sqlite::may_operate(path)? {
@@ -104,7 +105,7 @@ impl Context {
             identity,
             settings,
             reach,
-            seen: OnceCell::new(),
+            told: Cell::new(false),
         })
     }
 
@@ -153,11 +154,16 @@ impl Context {
     /// What operators last put into my mailbox; `None` before the first time.
     pub fn mailbox_view(&self) -> Result<Option<PersonView>> {
         // Not cached: who waits looks again and again.
-        let _ = &self.seen;
-        let Some(bytes) = self.mailbox()?.read_view()? else {
+        let inbox = self.settings.inbox.clone();
+        // One's first command makes the mailbox, so that the next sweep has somewhere to put things.
+        let view = self.as_myself(move || Mailbox::open_or_make(&inbox)?.view())?;
+        let Some(view) = view else {
+            if !self.told.replace(true) {
+                crate::ui::note("Nothing has been put into your mailbox yet; the next sweep does that.")?;
+            }
             return Ok(None);
         };
-        match serde_json::from_slice(&bytes) {
+        match serde_json::from_slice(&view.bytes) {
             Ok(view) => Ok(Some(view)),
             Err(error) => Err(Failure::new(
                 Exit::Failed,
@@ -168,13 +174,27 @@ impl Context {
         }
     }
 
-    fn mailbox(&self) -> Result<Mailbox> {
-        Ok(Mailbox::new(&self.settings.inbox, &self.identity)?)
+    /// Behind sudo the mailbox is the person's own, and the kernel must see the person.
+    fn as_myself<T: Send>(
+        &self,
+        act: impl FnOnce() -> Result<T, StoreError> + Send,
+    ) -> Result<T, StoreError> {
+        if !self.identity.behind_sudo {
+            return act();
+        }
+        let uid = self.me.uid;
+        let (gid, groups) = identity::groups_of(uid).ok_or_else(|| StoreError::Unwritable {
+            path: format!("the mailbox of uid {uid}"),
+            why: "that user has no groups on this host".into(),
+        })?;
+        mailbox::as_person(&mailbox::Credentials { uid, gid, groups }, act)
     }
 
     /// Drops a submission into my mailbox; its digest.
     pub fn deposit(&self, bytes: &[u8]) -> Result<String> {
-        Ok(self.mailbox()?.deposit(bytes)?)
+        let inbox = self.settings.inbox.clone();
+        let receipt = self.as_myself(move || Mailbox::open_or_make(&inbox)?.submit(bytes))?;
+        Ok(receipt.digest)
     }
 
     /// The protected columns that I may ask for. An operator who has none yet looks at the targets.
@@ -206,7 +226,11 @@ impl Context {
     /// What lint says of policies and settings.
     pub fn lint(&self) -> Vec<Problem> {
         let rules = self.rules();
-        rules.book.check(rules.people.directory(), &self.settings.target_kinds())
+        rules.book.check(rules.people.directory(), &self.known_targets())
+    }
+
+    pub fn known_targets(&self) -> KnownTargets {
+        self.settings.target_kinds()
     }
 
     /// Files that others could change.
@@ -238,7 +262,7 @@ fn rules(settings: &Settings, verbose: bool) -> Result<Rules> {
             name: path.display().to_string(),
             text,
         };
-        texts.push((source.hash(), source.text.clone()));
+        texts.push((source.hash(), String::from_utf8_lossy(&source.text).into_owned()));
         sources.push(source);
     }
     let hash = settings::hash_of(&texts);
@@ -280,8 +304,14 @@ fn operator(settings: &Settings, rules: Rules, me: Person) -> Result<Operator> {
     let ledger = SqliteLedger::open(path)?;
     belongs(&ledger, settings)?;
     Ok(Operator {
-        inbox: Box::new(Mailboxes::open(&settings.inbox)?),
-        journal: Journal::new(&settings.audit),
+        inbox: Box::new(Mailboxes::open(
+            &settings.inbox,
+            Names {
+                name_of: Box::new(identity::name_of),
+                local: Box::new(identity::local_uids),
+            },
+        )?),
+        audit: settings.audit.clone(),
         ledger: Box::new(ledger),
         rules,
         me,

@@ -11,7 +11,7 @@ use crate::engines::{self, Address, Engine};
 use crate::failure::Exit;
 use crate::ui::{self, Format};
 use crate::workflow::sweep;
-use crate::workflow::{Operator, clock};
+use crate::workflow::{Operator, clock, publish};
 
 use super::context::{Context, Reach};
 use super::setup;
@@ -150,7 +150,7 @@ fn ledger(op: &Operator) -> Vec<Line> {
 
 fn audit(context: &Context, op: &Operator) -> Vec<Line> {
     let mut lines = Vec::new();
-    match op.journal.writable() {
+    match publish::prove_writable(op) {
         Ok(()) => lines.push(Line::good("audit file", context.settings.audit.display().to_string())),
         Err(error) => lines.push(Line::bad(
             "audit file",

@@ -9,7 +9,7 @@ use crate::failure::{Exit, Failure};
 use crate::identity;
 use crate::settings::LedgerPlace;
 use crate::stores::sqlite::{self, SqliteLedger};
-use crate::stores::{Change, Effect, Fact, Ledger};
+use crate::stores::{Change, Effect, Fact, Ledger, StoreError};
 use crate::ui;
 use crate::workflow::clock;
 
@@ -17,7 +17,7 @@ use super::context::{canonical, load_settings};
 use super::decide;
 
 pub fn run(common: &Common, command: &cli::Ledger) -> Result<Exit> {
-    let me = identity::whoami()?.person;
+    let me = identity::who_am_i()?.person;
     match command {
         cli::Ledger::Init { shared } => make(common, shared.as_deref(), &me),
         cli::Ledger::Adopt { yes } => adopt(common, *yes, &me),
@@ -30,25 +30,27 @@ pub fn make(common: &Common, shared: Option<&str>, me: &Person) -> Result<Exit> 
     let settings = load_settings(common)?;
     let LedgerPlace::Sqlite(path) = &settings.ledger;
     let mode = match shared {
-        None => sqlite::Mode::Alone,
-        Some(group) => sqlite::Mode::Shared {
+        None => sqlite::Sharing::Alone,
+        Some(group) => sqlite::Sharing::Group {
             gid: identity::group_id(group).ok_or_else(|| {
                 Failure::new(Exit::NoSuch, format!("there is no group {group}")).hint(format!("groupadd {group}"))
             })?,
         },
     };
-    let layout = sqlite::Layout {
+    let layout = sqlite::Places {
         ledger: path.clone(),
         inbox: settings.inbox.clone(),
         audit: settings.audit.clone(),
     };
     let now = clock::now();
-    let made = sqlite::create(&layout, mode, &now)?;
-    if !made {
-        ui::note(&format!("there is a ledger at {} already; nothing was changed", path.display()))?;
-        return Ok(Exit::Done);
-    }
-    let ledger = SqliteLedger::open(path)?;
+    let ledger = match sqlite::create(&layout, mode, &now) {
+        Ok(ledger) => ledger,
+        Err(StoreError::Exists(path)) => {
+            ui::note(&format!("there is a ledger at {path} already; nothing was changed"))?;
+            return Ok(Exit::Done);
+        }
+        Err(error) => return Err(error.into()),
+    };
     let mut line = Draft::new(EventKind::LedgerMade, &Actor::Person(me.clone()));
     line.observed = Some(serde_json::json!({
         "ledger": ledger.id(), "path": path.display().to_string(), "operators": shared

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::access::ids::is_prefix;
 use crate::access::{Now, Request, RequestId, State};
 use crate::failure::{Exit, Failure};
-use crate::stores::{FindRequests, Ledger};
+use crate::stores::FindRequests;
 use crate::workflow::view::{self, PersonView, RequestView};
 
 use super::context::{Context, Reach};

@@ -57,7 +57,7 @@ async fn run(cli: Cli) -> Result<Exit> {
         return dashboard::run(&Context::open(common)?);
     };
     match command {
-        Command::Init(arguments) => return init::run(common, arguments, &crate::identity::whoami()?.person),
+        Command::Init(arguments) => return init::run(common, arguments, &crate::identity::who_am_i()?.person),
         Command::Ledger(command) => return ledger::run(common, command),
         Command::Audit(command) => return audit::run(common, command),
         Command::Schema { of } => {

@@ -9,6 +9,7 @@ use crate::failure::{Exit, Failure};
 use crate::policy::Judgement;
 use crate::ui::{self, Format};
 use crate::workflow::rules::Asked;
+use crate::yaml::Problem;
 
 use super::context::{Context, Reach};
 use super::words;
@@ -32,11 +33,7 @@ async fn check(context: &Context, live: bool) -> Result<Exit> {
         for (name, address) in &context.rules().targets {
             let mut engine = engines::connect(address).await?;
             let catalog = engine.catalog().await?;
-            problems.extend(context.rules().book.check_live(
-                name,
-                &catalog,
-                context.rules().ignores_column_case(name),
-            ));
+            problems.extend(live_problems(context, name, &catalog));
         }
     }
     let errors = problems.iter().filter(|problem| problem.is_error()).count();
@@ -62,6 +59,31 @@ async fn check(context: &Context, live: bool) -> Result<Exit> {
     Ok(if errors > 0 { Exit::Settings } else { Exit::Done })
 }
 
+/// Policies that fit no column of the catalog.
+fn live_problems(context: &Context, name: &TargetName, catalog: &engines::Catalog) -> Vec<Problem> {
+    let rules = context.rules();
+    let fitted: std::collections::BTreeSet<String> = rules
+        .book
+        .protected(name, rules.ignores_column_case(name), catalog)
+        .into_iter()
+        .map(|protected| protected.policy)
+        .collect();
+    rules
+        .book
+        .policies()
+        .iter()
+        .filter(|policy| policy.target == *name && !fitted.contains(&policy.name))
+        .map(|policy| {
+            Problem::error(
+                &policy.file,
+                policy.place,
+                format!("policy {} rules no column that {name} has", policy.name),
+            )
+            .cure("check the spelling of table and columns, or take the policy out")
+        })
+        .collect()
+}
+
 async fn explain(context: &Context, arguments: &cli::Explain) -> Result<Exit> {
     let (typed_target, typed) = words::split_target(&arguments.what)?;
     let target = words::target(typed_target, &context.target_names())?;
@@ -81,8 +103,23 @@ async fn explain(context: &Context, arguments: &cli::Explain) -> Result<Exit> {
         unbroken: ttl,
     };
     if context.format == Format::Table {
-        for line in context.rules().explain(&asked) {
-            ui::say(&ui::escape(&line))?;
+        let explained = context.rules().explain(&asked);
+        for column in &explained.columns {
+            let also = if column.also.is_empty() {
+                String::new()
+            } else {
+                format!(" (more exact than {})", column.also.join(", "))
+            };
+            ui::say(&ui::escape(&format!(
+                "{}:{} is ruled by {}{also}",
+                column.table,
+                column.column,
+                column.policy.as_deref().unwrap_or("no policy")
+            )))?;
+        }
+        for tried in &explained.tried {
+            let mark = if tried.fits { "fits " } else { "no   " };
+            ui::say(&ui::escape(&format!("{mark} {}: {}", tried.rule, tried.why)))?;
         }
     }
     let judgement = context.rules().judge(&asked);
@@ -135,17 +172,24 @@ pub fn print_judgement(context: &Context, judgement: &Judgement) -> Result<()> {
 }
 
 fn test(context: &Context) -> Result<Exit> {
-    let results = context.rules().book.run_tests(context.rules().people.directory());
+    let results = context.rules().book.run_tests(context.rules().people.directory(), &context.known_targets());
     let failed = results.iter().filter(|result| !result.passed).count();
     if context.format == Format::Json {
         ui::json(&serde_json::json!({ "passed": results.len() - failed, "failed": failed, "tests": results }))?;
     } else {
         for result in results.iter().filter(|result| !result.passed) {
-            ui::say(&format!("FAIL {}", ui::escape(&result.to_string())))?;
+            ui::say(&format!("FAIL {}", ui::escape(&told(result))))?;
         }
         ui::say(&format!("{} passed, {failed} failed", results.len() - failed))?;
     }
     Ok(if failed > 0 { Exit::Failed } else { Exit::Done })
+}
+
+fn told(result: &crate::policy::TestResult) -> String {
+    format!(
+        "{}:{} {} test {}: {}; expected {:?}, got {}",
+        result.file, result.line, result.policy, result.number, result.asked, result.expected, result.got
+    )
 }
 
 fn show(context: &Context, hash: &str) -> Result<Exit> {
@@ -163,7 +207,3 @@ fn show(context: &Context, hash: &str) -> Result<Exit> {
     }
 }
 
-/// The rules that a target's name leads to; used by other commands for messages.
-pub fn known(context: &Context, name: &TargetName) -> bool {
-    context.rules().targets.contains_key(name)
-}

@@ -99,24 +99,12 @@ pub fn needs(
     own: &Address,
     ledger: Option<crate::access::LedgerId>,
 ) -> Needs {
-    let fold = rules.ignores_column_case(target);
-    let mut tables: std::collections::BTreeMap<_, Vec<_>> = std::collections::BTreeMap::new();
-    for protected in rules.book.protected(target, catalog, fold) {
-        let columns = tables.entry(protected.table).or_default();
-        for column in std::iter::once(protected.column).chain(protected.along) {
-            if !columns.contains(&column) {
-                columns.push(column);
-            }
-        }
-    }
-    let usage = tables
-        .keys()
-        .filter(|table| rules.book.leases_usage(target, table))
-        .map(|table| table.schema.clone())
-        .collect::<std::collections::BTreeSet<_>>();
+    let leasable = rules
+        .book
+        .leasable(target, rules.ignores_column_case(target), catalog);
     Needs {
-        tables: tables.into_iter().collect(),
-        usage: usage.into_iter().collect(),
+        tables: leasable.tables,
+        usage: leasable.usage,
         login: own.user.as_str().into(),
         ledger,
     }

@@ -51,7 +51,7 @@ async fn watch(
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut last = Exit::Done;
+    let mut last;
     loop {
         match context.again() {
             Ok(fresh) => match once(&fresh, fresh.operator()?, only.clone(), metrics).await {

@@ -96,8 +96,8 @@ async fn not_now(
             "the clock is {behind} behind what the ledger has seen; if it is right now: jit ledger clock --accept"
         )));
     }
-    if let Err(error) = op.journal.writable() {
-        return Ok(Some(format!("the audit file cannot take lines: {error}")));
+    if let Err(error) = publish::prove_writable(op) {
+        return Ok(Some(format!("{error}")));
     }
     if !report.revokes_done {
         let last = sweep::last_success(op, target)?;

@@ -19,8 +19,9 @@ pub mod sweep;
 pub mod target;
 pub mod view;
 
+use std::path::PathBuf;
+
 use crate::access::{Actor, Now, Person};
-use crate::audit::journal::Journal;
 use crate::stores::{Change, Inbox, Ledger, StoreError};
 
 pub use rules::Rules;
@@ -29,7 +30,8 @@ pub use rules::Rules;
 pub struct Operator {
     pub ledger: Box<dyn Ledger>,
     pub inbox: Box<dyn Inbox>,
-    pub journal: Journal,
+    /// The audit file.
+    pub audit: PathBuf,
     pub rules: Rules,
     /// Who runs it.
     pub me: Person,

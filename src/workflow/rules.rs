@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::access::{Grantee, TableColumns, TargetName, Ttl};
 use crate::engines::{Address, Dialect};
 use crate::policy::book::Book;
-use crate::policy::{Directory, Judgement, Question};
+use crate::policy::{Directory, Explained, Judgement, Question};
 
 /// Who is who: groups, accounts, admins.
 pub trait People: Directory {
@@ -40,19 +40,25 @@ impl Rules {
 
     /// Judges, with nothing but values.
     pub fn judge(&self, asked: &Asked<'_>) -> Judgement {
-        self.book.judge(
-            self.people.directory(),
-            &Question {
-                who: asked.who,
-                target: asked.target,
-                ignore_column_case: self.ignores_column_case(asked.target),
-                tables: asked.tables,
-                purpose: asked.purpose,
-                ticket: asked.ticket,
-                ttl: asked.ttl,
-                unbroken: asked.unbroken,
-            },
-        )
+        self.book.judge(self.people.directory(), &self.question(asked))
+    }
+
+    /// The same judgement, and how it came about.
+    pub fn explain(&self, asked: &Asked<'_>) -> Explained {
+        self.book.explain(self.people.directory(), &self.question(asked))
+    }
+
+    fn question<'a>(&self, asked: &Asked<'a>) -> Question<'a> {
+        Question {
+            who: asked.who,
+            target: asked.target,
+            ignore_column_case: self.ignores_column_case(asked.target),
+            tables: asked.tables,
+            purpose: asked.purpose,
+            ticket: asked.ticket,
+            ttl: asked.ttl,
+            unbroken: asked.unbroken,
+        }
     }
 }
 

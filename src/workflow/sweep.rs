@@ -488,7 +488,7 @@ async fn remember_columns(op: &Operator, name: &TargetName, engine: &mut dyn Eng
     for protected in op
         .rules
         .book
-        .protected(name, &catalog, op.rules.ignores_column_case(name))
+        .protected(name, op.rules.ignores_column_case(name), &catalog)
     {
         columns.entry(protected.table).or_default().push(protected.column);
     }

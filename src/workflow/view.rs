@@ -177,7 +177,7 @@ pub fn of_request(op: &Operator, request: &Request, with_events: bool) -> Result
     let given: Vec<&str> = request.approvals.iter().map(|a| a.by.name.as_str()).collect();
     let (needs, approvers) = match (&request.terms, request.state) {
         (Some(terms), State::Submitted | State::Pending) => (
-            approvals::missing(&terms.lines, &given, directory),
+            approvals::missing(&terms.lines, &given, &request.requester.name, directory),
             approvals::who_can(&terms.lines, &given, &request.requester.name, directory),
         ),
         _ => (Vec::new(), Vec::new()),
@@ -366,16 +366,16 @@ pub fn columns(rules: &super::Rules, known: &Protected, user: &str) -> Vec<Colum
     let mut views = Vec::new();
     for target in rules.targets.keys() {
         let Some(catalog) = known.get(target) else { continue };
-        for protected in rules.book.protected(target, catalog, rules.ignores_column_case(target)) {
+        for protected in rules.book.protected(target, rules.ignores_column_case(target), catalog) {
             let offers: Vec<OfferView> = rules
                 .book
                 .offers(
                     rules.people.directory(),
                     user,
                     target,
+                    rules.ignores_column_case(target),
                     &protected.table,
                     &protected.column,
-                    rules.ignores_column_case(target),
                 )
                 .into_iter()
                 .map(|offer| OfferView {

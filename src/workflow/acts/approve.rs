@@ -107,7 +107,7 @@ pub fn met(op: &Operator, request: &Request, current: &Terms) -> bool {
         .terms
         .iter()
         .chain([current])
-        .all(|terms| approvals::met(&terms.lines, &given, directory))
+        .all(|terms| approvals::met(&terms.lines, &given, &request.requester.name, directory))
 }
 
 /// Whether a person may say yes or no to a request: named by its approval lines, not the requester, not the

@@ -59,6 +59,9 @@ impl<'s> Shop<'s> {
         let shop = Self::bare(server, policy);
         shop.jit.init();
         shop.set_up();
+        for person in shop.people() {
+            shop.jit(&person, &["list"]).ok();
+        }
         shop.sweep().ok();
         shop
     }
