@@ -16,7 +16,7 @@ endif
 left_out := $(filter-out $(chosen),$(known))
 # A test of a server carries the server's name: …::a_law::on_postgres.
 skips := $(foreach server,$(left_out),--skip on_$(server))
-say_left_out := $(if $(left_out),echo "LEFT OUT, because SERVERS=$(SERVERS): every test of $(left_out)",true)
+say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVERS): every test of $(left_out)",true)
 
 .PHONY: all setup build test lint demo clean-servers
 
