@@ -254,13 +254,14 @@ fn is_static_sql(literal: &str) -> bool {
     }
 }
 
+/// Whether a literal is a statement about columns that a request leases.
 fn is_privilege_sql(literal: &str) -> bool {
-    ["GRANT ", "REVOKE "]
-        .iter()
-        .any(|verb| literal.trim_start().starts_with(verb))
+    let words = literal.trim_start();
+    (words.starts_with("GRANT ") || words.starts_with("REVOKE ")) && words.contains("SELECT (")
 }
 
-/// SQL in Rust: static statements belong in .sql files; GRANT and REVOKE are rendered in one file an engine.
+/// SQL in Rust: static statements belong in .sql files; GRANT and REVOKE of columns are rendered in one file an engine.
+/// Not counted is `setup.rs`, which renders the rights of jit's own account.
 fn misplaced_sql(sources: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut renderers: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
@@ -276,7 +277,7 @@ fn misplaced_sql(sources: &[Source]) -> Vec<String> {
                     source.path
                 ));
             }
-            if is_privilege_sql(literal) {
+            if is_privilege_sql(literal) && !source.path.ends_with("/setup.rs") {
                 let engine = module.iter().take(2).cloned().collect::<Vec<_>>().join("/");
                 renderers.entry(engine).or_default().insert(&source.path);
             }
@@ -464,7 +465,7 @@ fn the_rules_find_what_they_forbid() {
             "not found: {what}"
         );
     }
-    let grant = "fn f() -> String { format!(\"GRANT SELECT ON {t}\") }";
+    let grant = "fn f() -> String { format!(\"GRANT SELECT ({c}) ON {t}\") }";
     let two = [
         Source::new("src/engines/mysql/render.rs", grant),
         Source::new("src/engines/mysql/apply.rs", grant),
