@@ -62,6 +62,15 @@ pub(super) fn revoke(
     )
 }
 
+/// Takes away SELECT on a table as a whole, and on all of its columns: only where rows show that there is none.
+pub(super) fn revoke_leftover(on: &TableName, from: &Account) -> String {
+    format!(
+        "REVOKE SELECT ON {} FROM {}",
+        table(on),
+        quote::account(from)
+    )
+}
+
 /// What a DBA runs where we may not give a table's columns.
 pub(super) fn hand_out(on: &TableName, to: &Account) -> String {
     format!(

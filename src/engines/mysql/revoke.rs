@@ -7,8 +7,9 @@
 //! - MariaDB answers 1147 to it and drops the *table's* row: the column's row stays, opens nothing, survives FLUSH
 //!   PRIVILEGES, cannot be revoked any more (1147), and opens the column again with the next grant on that table.
 //!   Granting it in its own spelling and revoking it again removes it.
-//! - Revoking two spellings of one column leaves the table's row behind on both servers; see `Rows::is_orphan`. A
-//!   REVOKE of the table's SELECT does not remove it (1147); granting and revoking any column does.
+//! - Revoking two spellings of one column leaves the table's row behind on both servers; see `Rows::is_orphan`.
+//!   Before the next FLUSH PRIVILEGES only a REVOKE of the whole table's SELECT removes it; after it, that is refused
+//!   (1147), and granting and revoking any column does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -130,6 +131,20 @@ pub(super) async fn take(link: &mut Link, places: &[Place]) -> Result<Taken, Eng
             }
         }
         rows = Rows::read(link, &tables).await?;
+        let leftover: BTreeSet<_> = places
+            .iter()
+            .filter(|place| rows.is_orphan(&place.table, &place.account))
+            .map(|place| (place.table.clone(), place.account.clone()))
+            .collect();
+        for (table, account) in &leftover {
+            let sql = render::revoke_leftover(table, account);
+            if let Err(error) = link.run(&render::commented([], &sql)).await {
+                errors.insert((table.clone(), account.clone()), error);
+            }
+        }
+        if !leftover.is_empty() {
+            rows = Rows::read(link, &tables).await?;
+        }
     }
     for place in places {
         let spelled: Vec<_> = rows.variants(place).map(|row| row.column.clone()).collect();

@@ -105,7 +105,8 @@ impl Rows {
     /// column, and until the next FLUSH PRIVILEGES it still lets COUNT(*) through (measured on both servers), and on
     /// MariaDB HANDLER. So it counts as not taken away.
     pub(super) fn is_orphan(&self, table: &TableName, account: &Account) -> bool {
-        self.table(table, account).is_some_and(|row| row.columns)
+        self.table(table, account)
+            .is_some_and(|row| row.columns && !row.select)
             && self.held(table, account).next().is_none()
     }
 
