@@ -7,6 +7,8 @@ mod house;
 mod journal;
 mod ledger;
 mod mailboxes;
+mod people;
 mod policies;
+mod servers;
 mod settings;
 mod support;
