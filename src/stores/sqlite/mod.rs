@@ -5,8 +5,6 @@ mod commit;
 pub mod create;
 mod error;
 mod find;
-#[cfg(test)]
-mod laws;
 mod lock;
 mod migrate;
 mod open;
