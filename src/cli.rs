@@ -11,7 +11,12 @@ use crate::ui::Format;
 /// Engineers ask (jit request), approvers say yes (jit approve), the database itself grants, and cron (jit sweep)
 /// takes it back at expiry and proves it. Everything is in an append-only audit file.
 #[derive(Debug, Parser)]
-#[command(name = "jit", version, disable_help_subcommand = true, max_term_width = 80)]
+#[command(
+    name = "jit",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 80
+)]
 #[command(after_help = "Begin with: jit init      See: man jit, or the README")]
 pub struct Cli {
     #[command(flatten)]
@@ -26,7 +31,14 @@ pub struct Common {
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print tables for people or JSON for programs
-    #[arg(short, long, global = true, value_enum, default_value = "table", value_name = "FORMAT")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value = "table",
+        value_name = "FORMAT"
+    )]
     pub output: Format,
     /// Say each SQL statement and its time on standard error
     #[arg(short, long, global = true)]
@@ -42,7 +54,9 @@ pub enum Command {
     #[command(subcommand)]
     Ledger(Ledger),
     /// Print the SQL that a target needs, grouped by who must run it
-    #[command(after_help = "Examples:\n  jit setup shop\n  jit setup shop --apply --as-url postgres://postgres@db1/shop\n  jit setup shop --undo")]
+    #[command(
+        after_help = "Examples:\n  jit setup shop\n  jit setup shop --apply --as-url postgres://postgres@db1/shop\n  jit setup shop --undo"
+    )]
     Setup(Setup),
     /// Check settings, policies, targets, clock, ledger, audit trail and file modes
     Doctor,
@@ -53,16 +67,22 @@ pub enum Command {
     #[command(after_help = "Examples:\n  jit columns\n  jit columns shop public.customers")]
     Columns(Columns),
     /// Ask for columns
-    #[command(after_help = "Examples:\n  jit request shop public.customers:email,phone --for 2h --reason 'INC-7: wrong mails'\n  jit request customers:email --for 30m --purpose support-ticket --ticket SUP-7 --reason 'caller' --wait")]
+    #[command(
+        after_help = "Examples:\n  jit request shop public.customers:email,phone --for 2h --reason 'INC-7: wrong mails'\n  jit request customers:email --for 30m --purpose support-ticket --ticket SUP-7 --reason 'caller' --wait"
+    )]
     Request(Request),
     /// List requests, one row each; open ones by default
-    #[command(after_help = "Examples:\n  jit list --awaiting-me\n  jit list --all --user alice -o json")]
+    #[command(
+        after_help = "Examples:\n  jit list --awaiting-me\n  jit list --all --user alice -o json"
+    )]
     List(List),
     /// Show everything about one request
     #[command(after_help = "Example: jit show k3fq7m2x")]
     Show { id: String },
     /// Approve requests that await me
-    #[command(after_help = "Examples:\n  jit approve k3fq7m2x\n  jit approve k3fq7m2x --for 30m --yes")]
+    #[command(
+        after_help = "Examples:\n  jit approve k3fq7m2x\n  jit approve k3fq7m2x --for 30m --yes"
+    )]
     Approve(Approve),
     /// Refuse a request; final
     #[command(after_help = "Example: jit deny k3fq7m2x --reason 'use the replica'")]
@@ -76,7 +96,9 @@ pub enum Command {
     /// Give access back before its time; without an id, if I have just one
     Return { id: Option<String> },
     /// Take access away now
-    #[command(after_help = "Examples:\n  jit revoke k3fq7m2x --reason 'done'\n  jit revoke --requester alice --reason 'left the company'\n  jit revoke --everything --reason 'incident 12'")]
+    #[command(
+        after_help = "Examples:\n  jit revoke k3fq7m2x --reason 'done'\n  jit revoke --requester alice --reason 'left the company'\n  jit revoke --everything --reason 'incident 12'"
+    )]
     Revoke(Revoke),
     /// Allow new requests again after a revoke by selector
     #[command(after_help = "Example: jit resume 3 --reason 'incident is over'")]
@@ -92,7 +114,9 @@ pub enum Command {
     #[command(after_help = "Example: jit extend k3fq7m2x --for 1h --reason 'not done yet'")]
     Extend(Extend),
     /// Take back what is due, drain the inbox, grant what is approved: what cron runs
-    #[command(after_help = "Examples:\n  jit sweep\n  jit sweep --dry-run\n  jit sweep --watch 10s --metrics /var/lib/prometheus/node-exporter/jit.prom")]
+    #[command(
+        after_help = "Examples:\n  jit sweep\n  jit sweep --dry-run\n  jit sweep --watch 10s --metrics /var/lib/prometheus/node-exporter/jit.prom"
+    )]
     Sweep(Sweep),
     /// Verify and search the audit trail
     #[command(subcommand)]
@@ -173,7 +197,9 @@ pub enum Policy {
         live: bool,
     },
     /// Explain what the policies say of a request
-    #[command(after_help = "Example: jit policy explain alice shop public.customers:email --for 2h --purpose incident")]
+    #[command(
+        after_help = "Example: jit policy explain alice shop public.customers:email --for 2h --purpose incident"
+    )]
     Explain(Explain),
     /// Run the tests that stand in the policy files
     Test,
@@ -210,7 +236,12 @@ pub struct Request {
     #[arg(required = true, num_args = 1.., value_name = "TARGET|TABLE:COLS")]
     pub what: Vec<String>,
     /// How long: 30m, 2h, 1d
-    #[arg(long = "for", value_name = "DURATION", conflicts_with = "until", required_unless_present = "until")]
+    #[arg(
+        long = "for",
+        value_name = "DURATION",
+        conflicts_with = "until",
+        required_unless_present = "until"
+    )]
     pub ttl: Option<String>,
     /// Until when: 18:00 (the next one, local time), or RFC 3339
     #[arg(long, value_name = "TIME")]
@@ -334,7 +365,9 @@ pub struct Sweep {
 #[derive(Debug, Subcommand)]
 pub enum Audit {
     /// Check the chain of one or more files; `-` is standard input, .gz is read as it is
-    #[command(after_help = "Examples:\n  jit audit verify\n  jit audit verify audit.jsonl.2.gz audit.jsonl.1 audit.jsonl --head 17:ab12…")]
+    #[command(
+        after_help = "Examples:\n  jit audit verify\n  jit audit verify audit.jsonl.2.gz audit.jsonl.1 audit.jsonl --head 17:ab12…"
+    )]
     Verify {
         /// In the order of their lines [default: the file that the settings name]
         files: Vec<PathBuf>,
@@ -345,7 +378,9 @@ pub enum Audit {
     /// Print number and hash of the newest line, to be kept elsewhere
     Head,
     /// Print the lines that fit
-    #[command(after_help = "Examples:\n  jit audit search --column public.customers:email --since 2026-11-01\n  jit audit search --requester alice --event granted")]
+    #[command(
+        after_help = "Examples:\n  jit audit search --column public.customers:email --since 2026-11-01\n  jit audit search --requester alice --event granted"
+    )]
     Search(Search),
 }
 

@@ -93,18 +93,20 @@ fn store_failure(error: &StoreError, what: String) -> Failure {
         StoreError::Unlawful { .. } => Failure::new(Exit::Failed, what)
             .hint("nothing was changed; please report it with what you did"),
         StoreError::Exists(_) => Failure::new(Exit::NoSuch, what),
-        StoreError::Missing(_) => Failure::new(Exit::Unreachable, what).hint("make it: jit ledger init"),
-        StoreError::Newer { .. } => {
-            Failure::new(Exit::Unreachable, what).hint("install the newer jit on this host: jit --version")
+        StoreError::Missing(_) => {
+            Failure::new(Exit::Unreachable, what).hint("make it: jit ledger init")
         }
+        StoreError::Newer { .. } => Failure::new(Exit::Unreachable, what)
+            .hint("install the newer jit on this host: jit --version"),
         StoreError::NotOurs { .. } => Failure::new(Exit::Settings, what).hint("jit doctor"),
         StoreError::Unwritable { .. } | StoreError::Unreadable { .. } => {
             Failure::new(Exit::Unreachable, what).hint("see which file and why: jit doctor")
         }
-        StoreError::Damaged { .. } => {
-            Failure::new(Exit::Unreachable, what).hint("check the trail that it left: jit audit verify")
+        StoreError::Damaged { .. } => Failure::new(Exit::Unreachable, what)
+            .hint("check the trail that it left: jit audit verify"),
+        StoreError::Busy { .. } => {
+            Failure::new(Exit::Unreachable, what).hint("try again in a moment")
         }
-        StoreError::Busy { .. } => Failure::new(Exit::Unreachable, what).hint("try again in a moment"),
     }
 }
 
@@ -115,17 +117,16 @@ fn engine_failure(error: &EngineError, what: String) -> Failure {
         }
         EngineError::Denied { .. } => Failure::new(Exit::Unreachable, what)
             .hint("check the target's `password:` and the account's host rules: jit doctor"),
-        EngineError::NoPassword { .. } => {
-            Failure::new(Exit::Unreachable, what).hint("check the target's `password:` in the settings")
-        }
+        EngineError::NoPassword { .. } => Failure::new(Exit::Unreachable, what)
+            .hint("check the target's `password:` in the settings"),
         EngineError::Refused { .. } | EngineError::Changed { .. } => {
             Failure::new(Exit::Failed, what).hint("jit doctor")
         }
-        EngineError::Unknown { .. } => {
-            Failure::new(Exit::Failed, what).hint("the next sweep looks at what really happened: jit sweep")
-        }
-        EngineError::OtherLedger { .. } => Failure::new(Exit::Settings, what)
-            .hint("use the ledger that the target belongs to, or another grantor role for this one"),
+        EngineError::Unknown { .. } => Failure::new(Exit::Failed, what)
+            .hint("the next sweep looks at what really happened: jit sweep"),
+        EngineError::OtherLedger { .. } => Failure::new(Exit::Settings, what).hint(
+            "use the ledger that the target belongs to, or another grantor role for this one",
+        ),
         EngineError::NotSetUp { .. } => {
             Failure::new(Exit::Failed, what).hint("see what it needs: jit setup TARGET")
         }

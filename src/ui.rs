@@ -91,7 +91,9 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 /// Columns of the terminal; 80 where there is none.
 pub fn width() -> u16 {
     let seen = if io::stdout().is_terminal() {
-        rustix::termios::tcgetwinsize(io::stdout()).map(|size| size.ws_col).unwrap_or(0)
+        rustix::termios::tcgetwinsize(io::stdout())
+            .map(|size| size.ws_col)
+            .unwrap_or(0)
     } else {
         0
     };
@@ -173,7 +175,10 @@ mod tests {
 
     #[test]
     fn hostile_text_is_shown_not_obeyed() {
-        assert_eq!(escape("a\u{1b}[31mb\nc\u{202e}d"), "a\\u{1b}[31mb\\nc\\u{202e}d");
+        assert_eq!(
+            escape("a\u{1b}[31mb\nc\u{202e}d"),
+            "a\\u{1b}[31mb\\nc\\u{202e}d"
+        );
         assert_eq!(escape("naïve – ☕"), "naïve – ☕");
     }
 

@@ -36,9 +36,8 @@ fn each_line(path: &Path, mut take: impl FnMut(&[u8], bool)) -> Result<()> {
     let reader: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
-        let file = File::open(path).map_err(|error| {
-            Failure::new(Exit::Audit, format!("cannot read {shown}: {error}"))
-        })?;
+        let file = File::open(path)
+            .map_err(|error| Failure::new(Exit::Audit, format!("cannot read {shown}: {error}")))?;
         if path.extension().is_some_and(|extension| extension == "gz") {
             Box::new(MultiGzDecoder::new(file))
         } else {
@@ -113,7 +112,11 @@ fn verify(common: &Common, files: &[PathBuf], heads: &[String]) -> Result<Exit> 
     }
     let verdict = verifier.end();
     tell(common, &verdict, ledger.is_some() && files.is_empty())?;
-    Ok(if verdict.is_sound() { Exit::Done } else { Exit::Audit })
+    Ok(if verdict.is_sound() {
+        Exit::Done
+    } else {
+        Exit::Audit
+    })
 }
 
 /// The newest line that the ledger knows to be in the file must be there.
@@ -175,12 +178,19 @@ fn tell(common: &Common, verdict: &Verdict, against_ledger: bool) -> Result<()> 
         ui::say(&ui::escape(&finding.to_string()))?;
         ui::say(&ui::paragraph(&format!("cure: {}", finding.what.cure()), 2))?;
     }
-    let head = verdict
-        .head
-        .as_ref()
-        .map_or("no line".to_owned(), |head| format!("head {}:{}", head.seq, head.hash));
-    let how = if verdict.is_sound() { "sound" } else { "BROKEN" };
-    let ledger = if against_ledger { ", also against the ledger" } else { "" };
+    let head = verdict.head.as_ref().map_or("no line".to_owned(), |head| {
+        format!("head {}:{}", head.seq, head.hash)
+    });
+    let how = if verdict.is_sound() {
+        "sound"
+    } else {
+        "BROKEN"
+    };
+    let ledger = if against_ledger {
+        ", also against the ledger"
+    } else {
+        ""
+    };
     ui::say(&format!("{how}: {} line(s){ledger}, {head}", verdict.lines))?;
     Ok(())
 }
@@ -204,7 +214,10 @@ fn head(common: &Common) -> Result<Exit> {
         }
         Some(Err(error)) => Err(Failure::new(
             Exit::Audit,
-            format!("the last line of {} is none of ours: {error}", settings.audit.display()),
+            format!(
+                "the last line of {} is none of ours: {error}",
+                settings.audit.display()
+            ),
         )
         .hint("jit audit verify")
         .into()),
@@ -219,7 +232,10 @@ pub fn check_default(context: &Context) -> Result<String> {
     check(&mut verifier, &op.audit)?;
     let verdict = verifier.end();
     match verdict.findings.first() {
-        None => Ok(format!("{} line(s), sound, also against the ledger", verdict.lines)),
+        None => Ok(format!(
+            "{} line(s), sound, also against the ledger",
+            verdict.lines
+        )),
         Some(finding) => Err(Failure::new(Exit::Audit, finding.to_string()).into()),
     }
 }
@@ -278,12 +294,16 @@ impl Wanted {
                 }
                 _ => match syntax::parse_typed_table(text) {
                     Ok(typed) => table = Some(name_of(&typed)),
-                    Err(error) => return Err(Failure::new(Exit::Usage, format!("--column: {error}")).into()),
+                    Err(error) => {
+                        return Err(Failure::new(Exit::Usage, format!("--column: {error}")).into());
+                    }
                 },
             }
         }
         let instant = |text: &Option<String>, flag| {
-            text.as_deref().map(|text| words::instant(text, now, flag)).transpose()
+            text.as_deref()
+                .map(|text| words::instant(text, now, flag))
+                .transpose()
         };
         Ok(Self {
             texts,
@@ -310,18 +330,22 @@ impl Wanted {
             } else {
                 text(key) == value
             }
-        }) && self
-            .user
-            .as_ref()
-            .is_none_or(|user| text("requester") == user || text("actor") == user || has("approvers", user))
-            && (self.events.is_empty() || self.events.iter().any(|name| name == text("event")))
+        }) && self.user.as_ref().is_none_or(|user| {
+            text("requester") == user || text("actor") == user || has("approvers", user)
+        }) && (self.events.is_empty() || self.events.iter().any(|name| name == text("event")))
+            && self.table.as_ref().is_none_or(|table| {
+                text("table") == table || text("table").ends_with(&format!(".{table}"))
+            })
             && self
-                .table
+                .column
                 .as_ref()
-                .is_none_or(|table| text("table") == table || text("table").ends_with(&format!(".{table}")))
-            && self.column.as_ref().is_none_or(|column| has("columns", column))
-            && self.since.is_none_or(|since| at.is_some_and(|at| at >= since))
-            && self.until.is_none_or(|until| at.is_some_and(|at| at < until))
+                .is_none_or(|column| has("columns", column))
+            && self
+                .since
+                .is_none_or(|since| at.is_some_and(|at| at >= since))
+            && self
+                .until
+                .is_none_or(|until| at.is_some_and(|at| at < until))
     }
 }
 

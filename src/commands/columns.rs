@@ -17,11 +17,14 @@ pub async fn run(context: &Context, arguments: &cli::Columns) -> Result<Exit> {
         views.retain(|view| view.target.as_str() == target);
     }
     if let Some(text) = &arguments.table {
-        let table = syntax::parse_typed_table(text).map_err(|error| {
-            crate::failure::Failure::new(Exit::Usage, error.to_string())
-        })?;
+        let table = syntax::parse_typed_table(text)
+            .map_err(|error| crate::failure::Failure::new(Exit::Usage, error.to_string()))?;
         views.retain(|view| {
-            view.table.table == table.table && table.schema.as_ref().is_none_or(|s| *s == view.table.schema)
+            view.table.table == table.table
+                && table
+                    .schema
+                    .as_ref()
+                    .is_none_or(|s| *s == view.table.schema)
         });
     }
     if context.format == Format::Json {
@@ -38,16 +41,28 @@ pub async fn run(context: &Context, arguments: &cli::Columns) -> Result<Exit> {
         .flat_map(|view| {
             view.offers.iter().enumerate().map(move |(place, offer)| {
                 let column = if place == 0 {
-                    format!("{}:{}", view.table, syntax::quoted_if_odd(view.column.as_str()))
+                    format!(
+                        "{}:{}",
+                        view.table,
+                        syntax::quoted_if_odd(view.column.as_str())
+                    )
                 } else {
                     String::new()
                 };
                 let mut why = offer.purposes.join(" or ");
                 if offer.ticket.is_some() {
-                    why.push_str(if why.is_empty() { "with a ticket" } else { ", with a ticket" });
+                    why.push_str(if why.is_empty() {
+                        "with a ticket"
+                    } else {
+                        ", with a ticket"
+                    });
                 }
                 vec![
-                    if place == 0 { view.target.to_string() } else { String::new() },
+                    if place == 0 {
+                        view.target.to_string()
+                    } else {
+                        String::new()
+                    },
                     column,
                     offer.max.to_string(),
                     why,
@@ -56,7 +71,10 @@ pub async fn run(context: &Context, arguments: &cli::Columns) -> Result<Exit> {
             })
         })
         .collect();
-    ui::say(&ui::table(&["TARGET", "COLUMN", "UP TO", "PURPOSE", "APPROVAL"], &rows))?;
+    ui::say(&ui::table(
+        &["TARGET", "COLUMN", "UP TO", "PURPOSE", "APPROVAL"],
+        &rows,
+    ))?;
     ui::note("\nNext: jit request TABLE:COLUMN --for 1h --reason …")?;
     Ok(Exit::Done)
 }

@@ -10,8 +10,8 @@ use crate::cli::Common;
 use crate::engines;
 use crate::failure::{Exit, Failure};
 use crate::identity::{self, Identity};
-use crate::policy::KnownTargets;
 use crate::policy::Directory;
+use crate::policy::KnownTargets;
 use crate::policy::book::{Book, SourceFile};
 use crate::settings::{self, LedgerPlace, Places, Settings, Untrusted};
 use crate::stores::mailbox::{self, Mailbox, Mailboxes, Names};
@@ -94,7 +94,11 @@ impl Context {
         let rules = rules(&settings, common.verbose)?;
         let LedgerPlace::Sqlite(path) = &settings.ledger;
         let reach = if sqlite::may_operate(path)? {
-            Reach::Operator(Box::new(operator(&settings, rules, identity.person.clone())?))
+            Reach::Operator(Box::new(operator(
+                &settings,
+                rules,
+                identity.person.clone(),
+            )?))
         } else {
             Reach::Mailbox(Box::new(rules))
         };
@@ -137,12 +141,19 @@ impl Context {
     pub fn not_operator(&self, what: &str) -> Failure {
         let LedgerPlace::Sqlite(path) = &self.settings.ledger;
         if path.parent().is_some_and(|folder| !folder.exists()) {
-            return Failure::new(Exit::Unreachable, format!("there is no ledger at {}", path.display()))
-                .hint("make it: jit ledger init");
+            return Failure::new(
+                Exit::Unreachable,
+                format!("there is no ledger at {}", path.display()),
+            )
+            .hint("make it: jit ledger init");
         }
         Failure::new(
             Exit::Refused,
-            format!("{} is no operator of {} and may not {what}", self.me, path.display()),
+            format!(
+                "{} is no operator of {} and may not {what}",
+                self.me,
+                path.display()
+            ),
         )
         .hint("operators are who may write that folder; see: jit doctor")
     }
@@ -159,7 +170,9 @@ impl Context {
         let view = self.as_myself(move || Mailbox::open_or_make(&inbox)?.view())?;
         let Some(view) = view else {
             if !self.told.replace(true) {
-                crate::ui::note("Nothing has been put into your mailbox yet; the next sweep does that.")?;
+                crate::ui::note(
+                    "Nothing has been put into your mailbox yet; the next sweep does that.",
+                )?;
             }
             return Ok(None);
         };
@@ -200,7 +213,10 @@ impl Context {
     /// The protected columns that I may ask for. An operator who has none yet looks at the targets.
     pub async fn columns(&self) -> Result<Vec<ColumnView>> {
         match &self.reach {
-            Reach::Mailbox(_) => Ok(self.mailbox_view()?.map(|view| view.columns).unwrap_or_default()),
+            Reach::Mailbox(_) => Ok(self
+                .mailbox_view()?
+                .map(|view| view.columns)
+                .unwrap_or_default()),
             Reach::Operator(op) => {
                 let mut known: Protected = op
                     .ledger
@@ -226,7 +242,9 @@ impl Context {
     /// What lint says of policies and settings.
     pub fn lint(&self) -> Vec<Problem> {
         let rules = self.rules();
-        rules.book.check(rules.people.directory(), &self.known_targets())
+        rules
+            .book
+            .check(rules.people.directory(), &self.known_targets())
     }
 
     pub fn known_targets(&self) -> KnownTargets {
@@ -255,19 +273,25 @@ fn rules(settings: &Settings, verbose: bool) -> Result<Rules> {
     let mut sources = Vec::new();
     let mut texts = vec![settings.text_and_hash()];
     for path in &settings.policy_files {
-        let text = settings::read_policy(path).map_err(|problem| {
-            Failure::new(Exit::Settings, problem.to_string())
-        })?;
+        let text = settings::read_policy(path)
+            .map_err(|problem| Failure::new(Exit::Settings, problem.to_string()))?;
         let source = SourceFile {
             name: path.display().to_string(),
             text,
         };
-        texts.push((source.hash(), String::from_utf8_lossy(&source.text).into_owned()));
+        texts.push((
+            source.hash(),
+            String::from_utf8_lossy(&source.text).into_owned(),
+        ));
         sources.push(source);
     }
     let hash = settings::hash_of(&texts);
     let book = Book::load(sources).map_err(|problems| {
-        let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let text = problems
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n");
         Failure::new(Exit::Settings, text).hint("jit policy check")
     })?;
     let targets = settings

@@ -23,7 +23,10 @@ pub fn run(context: &Context) -> Result<Exit> {
             },
         )
     };
-    let mine: Vec<_> = of(Which::Mine)?.into_iter().filter(|v| !v.state.is_final()).collect();
+    let mine: Vec<_> = of(Which::Mine)?
+        .into_iter()
+        .filter(|v| !v.state.is_final())
+        .collect();
     let awaiting = of(Which::AwaitingMe)?;
     let (last_sweep, holds) = match &context.reach {
         Reach::Operator(op) => (
@@ -33,7 +36,12 @@ pub fn run(context: &Context) -> Result<Exit> {
             op.ledger
                 .holds(false)?
                 .iter()
-                .map(|hold| format!("hold {}: {} ({}, by {})", hold.number, hold.selector, hold.reason, hold.by))
+                .map(|hold| {
+                    format!(
+                        "hold {}: {} ({}, by {})",
+                        hold.number, hold.selector, hold.reason, hold.by
+                    )
+                })
                 .collect(),
         ),
         Reach::Mailbox(_) => context

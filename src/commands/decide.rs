@@ -67,7 +67,9 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
         done.push(view.id.clone());
     }
     if skipped > 0 {
-        ui::note(&format!("{skipped} left as they were; refuse with: jit deny ID --reason …"))?;
+        ui::note(&format!(
+            "{skipped} left as they were; refuse with: jit deny ID --reason …"
+        ))?;
     }
     tell(context, &done)
 }
@@ -75,16 +77,22 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
 /// What the operator would reject is said before anybody is asked.
 fn check(view: &RequestView, ttl: Option<Ttl>) -> Result<()> {
     if view.state != State::Pending {
-        return Err(Failure::new(Exit::NoSuch, format!("request {} is {}, not pending", view.id, view.state))
-            .hint(format!("jit show {}", view.id))
-            .into());
+        return Err(Failure::new(
+            Exit::NoSuch,
+            format!("request {} is {}, not pending", view.id, view.state),
+        )
+        .hint(format!("jit show {}", view.id))
+        .into());
     }
     if let Some(ttl) = ttl
         && ttl > view.ttl
     {
         return Err(Failure::new(
             Exit::Usage,
-            format!("--for may shorten, never lengthen: {} was asked for, not {ttl}", view.ttl),
+            format!(
+                "--for may shorten, never lengthen: {} was asked for, not {ttl}",
+                view.ttl
+            ),
         )
         .into());
     }

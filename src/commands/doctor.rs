@@ -48,7 +48,10 @@ impl Line {
 }
 
 pub async fn run(context: &Context) -> Result<Exit> {
-    let mut lines = vec![Line::good("settings", context.settings.path.display().to_string())];
+    let mut lines = vec![Line::good(
+        "settings",
+        context.settings.path.display().to_string(),
+    )];
     lines.extend(policies(context));
     lines.extend(files(context));
     match &context.reach {
@@ -60,9 +63,16 @@ pub async fn run(context: &Context) -> Result<Exit> {
         }
         Reach::Mailbox(_) => {
             lines.push(match context.mailbox_view() {
-                Ok(Some(view)) => Line::good("mailbox", format!("last filled {}", ui::when(view.at, context.now().at))),
+                Ok(Some(view)) => Line::good(
+                    "mailbox",
+                    format!("last filled {}", ui::when(view.at, context.now().at)),
+                ),
                 Ok(None) => Line::good("mailbox", "nothing has been put there yet"),
-                Err(error) => Line::bad("mailbox", format!("{error:#}"), "ask an operator to look at the inbox"),
+                Err(error) => Line::bad(
+                    "mailbox",
+                    format!("{error:#}"),
+                    "ask an operator to look at the inbox",
+                ),
             });
             lines.push(Line::good(
                 "ledger",
@@ -76,7 +86,11 @@ pub async fn run(context: &Context) -> Result<Exit> {
     } else {
         for line in &lines {
             let mark = if line.ok { "ok  " } else { "FAIL" };
-            ui::say(&format!("{mark} {:<18} {}", line.what, ui::escape(&line.saw)))?;
+            ui::say(&format!(
+                "{mark} {:<18} {}",
+                line.what,
+                ui::escape(&line.saw)
+            ))?;
             if let Some(cure) = &line.cure {
                 ui::say(&ui::paragraph(&format!("cure: {cure}"), 5))?;
             }
@@ -91,7 +105,10 @@ pub async fn run(context: &Context) -> Result<Exit> {
 
 fn policies(context: &Context) -> Vec<Line> {
     let problems = context.lint();
-    let errors: Vec<_> = problems.iter().filter(|problem| problem.is_error()).collect();
+    let errors: Vec<_> = problems
+        .iter()
+        .filter(|problem| problem.is_error())
+        .collect();
     if errors.is_empty() {
         let warnings = problems.len();
         let saw = if warnings == 0 {
@@ -110,11 +127,20 @@ fn policies(context: &Context) -> Vec<Line> {
 fn files(context: &Context) -> Vec<Line> {
     let untrusted = context.untrusted();
     if untrusted.is_empty() {
-        return vec![Line::good("file modes", "settings and policies can be changed by their owner only")];
+        return vec![Line::good(
+            "file modes",
+            "settings and policies can be changed by their owner only",
+        )];
     }
     untrusted
         .into_iter()
-        .map(|problem| Line::bad("file modes", format!("{}: {}", problem.path.display(), problem.why), problem.cure))
+        .map(|problem| {
+            Line::bad(
+                "file modes",
+                format!("{}: {}", problem.path.display(), problem.why),
+                problem.cure,
+            )
+        })
         .collect()
 }
 
@@ -126,24 +152,38 @@ fn ledger(op: &Operator) -> Vec<Line> {
             lines.push(if behind > clock::TOLERANCE {
                 Line::bad(
                     "clock",
-                    format!("{behind} behind what the ledger has seen ({}); nothing is granted", seen.at),
+                    format!(
+                        "{behind} behind what the ledger has seen ({}); nothing is granted",
+                        seen.at
+                    ),
                     "set the clock right; if it is right now: jit ledger clock --accept",
                 )
             } else {
                 Line::good("clock", "not behind what the ledger has seen")
             });
         }
-        Err(error) => lines.push(Line::bad("ledger", error.to_string(), "see disk and file modes")),
+        Err(error) => lines.push(Line::bad(
+            "ledger",
+            error.to_string(),
+            "see disk and file modes",
+        )),
     }
     match op.ledger.holds(false) {
         Ok(holds) => lines.extend(holds.iter().map(|hold| {
             Line::bad(
                 "hold",
-                format!("{}: new requests for {} are refused ({}, {})", hold.number, hold.selector, hold.by, hold.reason),
+                format!(
+                    "{}: new requests for {} are refused ({}, {})",
+                    hold.number, hold.selector, hold.by, hold.reason
+                ),
                 format!("jit resume {} --reason …", hold.number),
             )
         })),
-        Err(error) => lines.push(Line::bad("ledger", error.to_string(), "see disk and file modes")),
+        Err(error) => lines.push(Line::bad(
+            "ledger",
+            error.to_string(),
+            "see disk and file modes",
+        )),
     }
     lines
 }
@@ -151,21 +191,33 @@ fn ledger(op: &Operator) -> Vec<Line> {
 fn audit(context: &Context, op: &Operator) -> Vec<Line> {
     let mut lines = Vec::new();
     match publish::prove_writable(op) {
-        Ok(()) => lines.push(Line::good("audit file", context.settings.audit.display().to_string())),
+        Ok(()) => lines.push(Line::good(
+            "audit file",
+            context.settings.audit.display().to_string(),
+        )),
         Err(error) => lines.push(Line::bad(
             "audit file",
             error.to_string(),
             "make it writable for the operators; nothing is granted until then",
         )),
     }
-    let owed = op
-        .ledger
-        .head()
-        .and_then(|(seq, _)| op.ledger.journal_mark().map(|(mark, _)| seq.saturating_sub(mark)));
+    let owed = op.ledger.head().and_then(|(seq, _)| {
+        op.ledger
+            .journal_mark()
+            .map(|(mark, _)| seq.saturating_sub(mark))
+    });
     match owed {
         Ok(0) => {}
-        Ok(count) => lines.push(Line::bad("audit backlog", format!("{count} event(s) are not in the file yet"), "jit sweep")),
-        Err(error) => lines.push(Line::bad("audit backlog", error.to_string(), "see disk and file modes")),
+        Ok(count) => lines.push(Line::bad(
+            "audit backlog",
+            format!("{count} event(s) are not in the file yet"),
+            "jit sweep",
+        )),
+        Err(error) => lines.push(Line::bad(
+            "audit backlog",
+            error.to_string(),
+            "see disk and file modes",
+        )),
     }
     lines.push(match super::audit::check_default(context) {
         Ok(saw) => Line::good("audit chain", saw),
@@ -177,7 +229,13 @@ fn audit(context: &Context, op: &Operator) -> Vec<Line> {
 fn sweeps(op: &Operator) -> Vec<Line> {
     let record = match sweep::record(op) {
         Ok(record) => record,
-        Err(error) => return vec![Line::bad("last sweep", error.to_string(), "see disk and file modes")],
+        Err(error) => {
+            return vec![Line::bad(
+                "last sweep",
+                error.to_string(),
+                "see disk and file modes",
+            )];
+        }
     };
     let now = op.now().at;
     op.rules
@@ -207,12 +265,9 @@ fn sweeps(op: &Operator) -> Vec<Line> {
 }
 
 async fn targets(context: &Context, op: &Operator) -> Vec<Line> {
-    let checks = join_all(
-        op.rules
-            .targets
-            .iter()
-            .map(|(name, address)| async move { (name.clone(), target(context, op, name, address).await) }),
-    )
+    let checks = join_all(op.rules.targets.iter().map(|(name, address)| async move {
+        (name.clone(), target(context, op, name, address).await)
+    }))
     .await;
     let mut systems: BTreeMap<String, TargetName> = BTreeMap::new();
     let mut lines = Vec::new();
@@ -276,7 +331,13 @@ async fn examine(
     engine: &mut dyn Engine,
 ) -> Result<Vec<Line>, engines::EngineError> {
     let catalog = engine.catalog().await?;
-    let needs = setup::needs(context.rules(), name, &catalog, address, Some(op.ledger.id().clone()));
+    let needs = setup::needs(
+        context.rules(),
+        name,
+        &catalog,
+        address,
+        Some(op.ledger.id().clone()),
+    );
     let mut lines: Vec<Line> = engine
         .check(&needs)
         .await?
@@ -292,13 +353,19 @@ async fn examine(
     lines.push(if skew.abs() > SKEW {
         Line::bad(
             format!("{name} clock"),
-            format!("the server's clock differs from ours by {} s; expiry is by ours", skew / 1000),
+            format!(
+                "the server's clock differs from ours by {} s; expiry is by ours",
+                skew / 1000
+            ),
             "set both clocks by NTP",
         )
     } else {
         Line::good(
             format!("{name} clock"),
-            format!("within {} of ours", Ttl::from_millis(skew.unsigned_abs().max(1))),
+            format!(
+                "within {} of ours",
+                Ttl::from_millis(skew.unsigned_abs().max(1))
+            ),
         )
     });
     Ok(lines)

@@ -20,22 +20,31 @@ pub fn run(common: &cli::Common, arguments: &cli::Init, me: &Person) -> Result<E
     let folder = match &arguments.dir {
         Some(folder) => folder.clone(),
         None => settings::default_folder(me.uid == 0).ok_or_else(|| {
-            Failure::new(Exit::Usage, "there is no home folder to write to").hint("jit init --dir DIR")
+            Failure::new(Exit::Usage, "there is no home folder to write to")
+                .hint("jit init --dir DIR")
         })?,
     };
     let policies = folder.join("policies");
-    std::fs::create_dir_all(&policies).with_context(|| format!("cannot make {}", policies.display()))?;
-    let folder = std::fs::canonicalize(&folder).with_context(|| format!("cannot enter {}", folder.display()))?;
+    std::fs::create_dir_all(&policies)
+        .with_context(|| format!("cannot make {}", policies.display()))?;
+    let folder = std::fs::canonicalize(&folder)
+        .with_context(|| format!("cannot enter {}", folder.display()))?;
     let file = folder.join("config.yaml");
     let written = [
         (file.clone(), SETTINGS.replace("@ME@", &yaml_name(&me.name))),
-        (folder.join("policies").join("customer-contact.yaml"), POLICY.to_owned()),
+        (
+            folder.join("policies").join("customer-contact.yaml"),
+            POLICY.to_owned(),
+        ),
     ];
     for (path, text) in &written {
         if new_file(path, text)? {
             ui::say(&format!("wrote {}", path.display()))?;
         } else {
-            ui::note(&format!("{} is there already and stays as it is", path.display()))?;
+            ui::note(&format!(
+                "{} is there already and stays as it is",
+                path.display()
+            ))?;
         }
     }
     let common = cli::Common {
@@ -65,6 +74,8 @@ fn new_file(path: &Path, text: &str) -> Result<bool> {
             Ok(true)
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("cannot write {}", PathBuf::from(path).display())),
+        Err(error) => {
+            Err(error).with_context(|| format!("cannot write {}", PathBuf::from(path).display()))
+        }
     }
 }

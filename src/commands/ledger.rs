@@ -33,7 +33,8 @@ pub fn make(common: &Common, shared: Option<&str>, me: &Person) -> Result<Exit> 
         None => sqlite::Sharing::Alone,
         Some(group) => sqlite::Sharing::Group {
             gid: identity::group_id(group).ok_or_else(|| {
-                Failure::new(Exit::NoSuch, format!("there is no group {group}")).hint(format!("groupadd {group}"))
+                Failure::new(Exit::NoSuch, format!("there is no group {group}"))
+                    .hint(format!("groupadd {group}"))
             })?,
         },
     };
@@ -46,7 +47,9 @@ pub fn make(common: &Common, shared: Option<&str>, me: &Person) -> Result<Exit> 
     let ledger = match sqlite::create(&layout, mode, &now) {
         Ok(ledger) => ledger,
         Err(StoreError::Exists(path)) => {
-            ui::note(&format!("there is a ledger at {path} already; nothing was changed"))?;
+            ui::note(&format!(
+                "there is a ledger at {path} already; nothing was changed"
+            ))?;
             return Ok(Exit::Done);
         }
         Err(error) => return Err(error.into()),
@@ -69,8 +72,12 @@ pub fn make(common: &Common, shared: Option<&str>, me: &Person) -> Result<Exit> 
         ui::say(&format!("made {}", path.display()))?;
     }
     match shared {
-        Some(group) => ui::note(&format!("Operators are the members of {group}; everybody may submit."))?,
-        None => ui::note("You alone own it: this separates no duties. For a host: jit ledger init --shared GROUP")?,
+        Some(group) => ui::note(&format!(
+            "Operators are the members of {group}; everybody may submit."
+        ))?,
+        None => ui::note(
+            "You alone own it: this separates no duties. For a host: jit ledger init --shared GROUP",
+        )?,
     }
     Ok(Exit::Done)
 }
@@ -87,7 +94,11 @@ fn adopt(common: &Common, yes: bool, me: &Person) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let former = theirs.clone().unwrap_or_else(|| "none".to_owned());
-    if !yes && !decide::agreed(&format!("The ledger belongs to {former}. Let it belong to {mine}?"))? {
+    if !yes
+        && !decide::agreed(&format!(
+            "The ledger belongs to {former}. Let it belong to {mine}?"
+        ))?
+    {
         return Ok(Exit::Done);
     }
     let mut line = Draft::new(EventKind::LedgerAdopted, &Actor::Person(me.clone()));

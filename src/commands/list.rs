@@ -59,7 +59,11 @@ pub fn rows(views: &[RequestView], now: At) -> String {
                 left(view, now),
                 view.requester.clone(),
                 view.target.to_string(),
-                view.tables.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+                view.tables
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" "),
             ]
         })
         .collect();
@@ -69,7 +73,9 @@ pub fn rows(views: &[RequestView], now: At) -> String {
 /// The time left: of the lease, or until it lapses.
 fn left(view: &RequestView, now: At) -> String {
     match (view.state, view.expires_at) {
-        (State::Granting | State::Active | State::Revoking, Some(at)) if at > now => ui::coarse(at.since(now)),
+        (State::Granting | State::Active | State::Revoking, Some(at)) if at > now => {
+            ui::coarse(at.since(now))
+        }
         (State::Granting | State::Active | State::Revoking, Some(_)) => "overdue".to_owned(),
         (State::Submitted | State::Pending | State::Approved, _) if view.lapses_at > now => {
             format!("({})", ui::coarse(view.lapses_at.since(now)))

@@ -67,10 +67,17 @@ pub fn list(context: &Context, filter: &Filter) -> Result<Vec<RequestView>> {
             let all: Vec<RequestView> = match filter.which {
                 Which::AwaitingMe => seen.awaiting,
                 Which::Mine => seen.requests,
-                _ => seen.requests.into_iter().chain(seen.awaiting).chain(seen.others).collect(),
+                _ => seen
+                    .requests
+                    .into_iter()
+                    .chain(seen.awaiting)
+                    .chain(seen.others)
+                    .collect(),
             };
             all.into_iter()
-                .filter(|view| fits(&view_row(view), filter, &now) && in_states(view.state, filter.which))
+                .filter(|view| {
+                    fits(&view_row(view), filter, &now) && in_states(view.state, filter.which)
+                })
                 .collect()
         }
     };
@@ -78,7 +85,10 @@ pub fn list(context: &Context, filter: &Filter) -> Result<Vec<RequestView>> {
 }
 
 fn open_states() -> Vec<State> {
-    State::ALL.into_iter().filter(|state| !state.is_final()).collect()
+    State::ALL
+        .into_iter()
+        .filter(|state| !state.is_final())
+        .collect()
 }
 
 fn in_states(state: State, which: Which) -> bool {
@@ -122,8 +132,14 @@ fn view_row(view: &RequestView) -> Row<'_> {
 fn fits(row: &Row<'_>, filter: &Filter, now: &Now) -> bool {
     let overdue = row.expires_at.is_some_and(|at| at <= now.at)
         || (row.state == State::Revoking && row.complaint);
-    filter.target.as_deref().is_none_or(|target| target == row.target)
-        && filter.user.as_deref().is_none_or(|user| user == row.requester)
+    filter
+        .target
+        .as_deref()
+        .is_none_or(|target| target == row.target)
+        && filter
+            .user
+            .as_deref()
+            .is_none_or(|user| user == row.requester)
         && (filter.which != Which::Overdue || overdue)
 }
 
@@ -164,18 +180,25 @@ pub fn find(context: &Context, prefix: &str, with_events: bool) -> Result<Reques
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => {
-            let mut failure = Failure::new(Exit::NoSuch, format!("there is no request {prefix} that you may see"))
-                .hint("jit list --all");
+            let mut failure = Failure::new(
+                Exit::NoSuch,
+                format!("there is no request {prefix} that you may see"),
+            )
+            .hint("jit list --all");
             if matches!(context.reach, Reach::Mailbox(_)) {
-                failure = failure.hint("what was handed in since the last sweep shows after the next one");
+                failure = failure
+                    .hint("what was handed in since the last sweep shows after the next one");
             }
             Err(failure.into())
         }
         _ => {
             let ids: Vec<&str> = found.iter().map(|view| view.id.as_str()).collect();
-            Err(Failure::new(Exit::NoSuch, format!("{prefix} is the beginning of several ids"))
-                .hint(format!("one of: {}", ids.join(" ")))
-                .into())
+            Err(Failure::new(
+                Exit::NoSuch,
+                format!("{prefix} is the beginning of several ids"),
+            )
+            .hint(format!("one of: {}", ids.join(" ")))
+            .into())
         }
     }
 }
@@ -202,12 +225,20 @@ pub fn my_only_active(context: &Context, verb: &str) -> Result<RequestView> {
     .collect();
     match active.len() {
         1 => Ok(active.remove(0)),
-        0 => Err(Failure::new(Exit::NoSuch, format!("you have no access to {verb}")).hint("jit list --mine").into()),
+        0 => Err(
+            Failure::new(Exit::NoSuch, format!("you have no access to {verb}"))
+                .hint("jit list --mine")
+                .into(),
+        ),
         _ => Err(Failure::new(
             Exit::Usage,
             format!(
                 "you have several: {}",
-                active.iter().map(|view| view.id.as_str()).collect::<Vec<_>>().join(" ")
+                active
+                    .iter()
+                    .map(|view| view.id.as_str())
+                    .collect::<Vec<_>>()
+                    .join(" ")
             ),
         )
         .hint(format!("jit {verb} ID"))

@@ -31,7 +31,10 @@ use context::Context;
 
 /// Runs a command and reports what failed; the exit code.
 pub fn main(cli: Cli) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             let _ = ui::note(&format!("jit: cannot start: {error}"));
@@ -57,12 +60,16 @@ async fn run(cli: Cli) -> Result<Exit> {
         return dashboard::run(&Context::open(common)?);
     };
     match command {
-        Command::Init(arguments) => return init::run(common, arguments, &crate::identity::who_am_i()?.person),
+        Command::Init(arguments) => {
+            return init::run(common, arguments, &crate::identity::who_am_i()?.person);
+        }
         Command::Ledger(command) => return ledger::run(common, command),
         Command::Audit(command) => return audit::run(common, command),
         Command::Schema { of } => {
             match of {
-                SchemaOf::Request => ui::json(&schemars::schema_for!(crate::workflow::view::RequestView))?,
+                SchemaOf::Request => {
+                    ui::json(&schemars::schema_for!(crate::workflow::view::RequestView))?
+                }
                 SchemaOf::Event => ui::json(&schemars::schema_for!(crate::audit::event::Draft))?,
             }
             return Ok(Exit::Done);
@@ -88,7 +95,9 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::Cancel { id } => withdraw::cancel(context, id).await,
         Command::Return { id } => withdraw::give_back(context, id.as_deref()).await,
         Command::Revoke(arguments) => revoke::run(context, arguments).await,
-        Command::Resume { holds, reason, yes } => revoke::resume(context, holds, reason, *yes).await,
+        Command::Resume { holds, reason, yes } => {
+            revoke::resume(context, holds, reason, *yes).await
+        }
         Command::Extend(arguments) => request::extend(context, arguments).await,
         Command::Sweep(arguments) => sweep::run(context, arguments).await,
         Command::Settings { origin } => settings::run(context, *origin),

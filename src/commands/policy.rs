@@ -56,7 +56,11 @@ async fn check(context: &Context, live: bool) -> Result<Exit> {
             context.rules().book.policies().len()
         ))?;
     }
-    Ok(if errors > 0 { Exit::Settings } else { Exit::Done })
+    Ok(if errors > 0 {
+        Exit::Settings
+    } else {
+        Exit::Done
+    })
 }
 
 /// Policies that fit no column of the catalog.
@@ -119,7 +123,10 @@ async fn explain(context: &Context, arguments: &cli::Explain) -> Result<Exit> {
         }
         for tried in &explained.tried {
             let mark = if tried.fits { "fits " } else { "no   " };
-            ui::say(&ui::escape(&format!("{mark} {}: {}", tried.rule, tried.why)))?;
+            ui::say(&ui::escape(&format!(
+                "{mark} {}: {}",
+                tried.rule, tried.why
+            )))?;
         }
     }
     let judgement = context.rules().judge(&asked);
@@ -160,7 +167,11 @@ pub fn print_judgement(context: &Context, judgement: &Judgement) -> Result<()> {
                 ui::say("approval: automatic")?;
             }
             for line in &terms.lines {
-                ui::say(&format!("approval: {} of {}", line.count, line.by.join(" or ")))?;
+                ui::say(&format!(
+                    "approval: {} of {}",
+                    line.count,
+                    line.by.join(" or ")
+                ))?;
             }
             ui::say(&format!(
                 "up to {} at a time, {} without a break; lapses {} after the request",
@@ -172,15 +183,23 @@ pub fn print_judgement(context: &Context, judgement: &Judgement) -> Result<()> {
 }
 
 fn test(context: &Context) -> Result<Exit> {
-    let results = context.rules().book.run_tests(context.rules().people.directory(), &context.known_targets());
+    let results = context
+        .rules()
+        .book
+        .run_tests(context.rules().people.directory(), &context.known_targets());
     let failed = results.iter().filter(|result| !result.passed).count();
     if context.format == Format::Json {
-        ui::json(&serde_json::json!({ "passed": results.len() - failed, "failed": failed, "tests": results }))?;
+        ui::json(
+            &serde_json::json!({ "passed": results.len() - failed, "failed": failed, "tests": results }),
+        )?;
     } else {
         for result in results.iter().filter(|result| !result.passed) {
             ui::say(&format!("FAIL {}", ui::escape(&told(result))))?;
         }
-        ui::say(&format!("{} passed, {failed} failed", results.len() - failed))?;
+        ui::say(&format!(
+            "{} passed, {failed} failed",
+            results.len() - failed
+        ))?;
     }
     Ok(if failed > 0 { Exit::Failed } else { Exit::Done })
 }
@@ -188,7 +207,13 @@ fn test(context: &Context) -> Result<Exit> {
 fn told(result: &crate::policy::TestResult) -> String {
     format!(
         "{}:{} {} test {}: {}; expected {:?}, got {}",
-        result.file, result.line, result.policy, result.number, result.asked, result.expected, result.got
+        result.file,
+        result.line,
+        result.policy,
+        result.number,
+        result.asked,
+        result.expected,
+        result.got
     )
 }
 
@@ -201,9 +226,11 @@ fn show(context: &Context, hash: &str) -> Result<Exit> {
             ui::say(body.trim_end())?;
             Ok(Exit::Done)
         }
-        None => Err(Failure::new(Exit::NoSuch, format!("the ledger keeps no text with the hash {hash}"))
-            .hint("jit audit search --event settings_changed")
-            .into()),
+        None => Err(Failure::new(
+            Exit::NoSuch,
+            format!("the ledger keeps no text with the hash {hash}"),
+        )
+        .hint("jit audit search --event settings_changed")
+        .into()),
     }
 }
-

@@ -33,7 +33,11 @@ pub async fn run(context: &Context, arguments: &cli::Request) -> Result<Exit> {
             ui::note(&format!("until {}", ui::when(at, now)))?;
             ttl
         }
-        (None, None) => return Err(Failure::new(Exit::Usage, "say how long: --for 2h, or --until 18:00").into()),
+        (None, None) => {
+            return Err(
+                Failure::new(Exit::Usage, "say how long: --for 2h, or --until 18:00").into(),
+            );
+        }
     };
     for text in filled {
         ui::note(&ui::escape(&text))?;
@@ -140,7 +144,10 @@ fn dry_run(context: &Context, ask: &AskAct) -> Result<Exit> {
 }
 
 fn refused(why: &str) -> Failure {
-    Failure::new(Exit::Refused, format!("refused: {}", ui::escape(why).replace("\\n", "\n")))
+    Failure::new(
+        Exit::Refused,
+        format!("refused: {}", ui::escape(why).replace("\\n", "\n")),
+    )
 }
 
 /// Says where the request stands now, and what comes next.
@@ -160,13 +167,25 @@ fn tell(context: &Context, view: &RequestView) -> Result<Exit> {
     match view.state {
         State::Pending => {
             ui::note(&format!("pending: {}", show::needs(view)))?;
-            ui::note(&format!("It lapses {}. See how it stands: jit show {}", ui::when(view.lapses_at, now), view.id))?;
+            ui::note(&format!(
+                "It lapses {}. See how it stands: jit show {}",
+                ui::when(view.lapses_at, now),
+                view.id
+            ))?;
         }
         State::Active => granted(context, view, now)?,
         _ => ui::note(&show::state(view, now))?,
     }
-    for table in view.will_read.iter().filter(|_| view.state != State::Active) {
-        ui::note(&format!("{} will be able to read {}", ui::escape(view.grantee.as_str()), ui::escape(&table.to_string())))?;
+    for table in view
+        .will_read
+        .iter()
+        .filter(|_| view.state != State::Active)
+    {
+        ui::note(&format!(
+            "{} will be able to read {}",
+            ui::escape(view.grantee.as_str()),
+            ui::escape(&table.to_string())
+        ))?;
     }
     if let Some(why) = &view.outcome {
         ui::note(&ui::paragraph(why, 0))?;
@@ -201,10 +220,9 @@ fn select(context: &Context, view: &RequestView, table: &TableColumns) -> String
         .get(&view.target)
         .is_some_and(|address| address.dialect == Dialect::Mysql);
     let quote = |name: &str| {
-        let plain = name
-            .chars()
-            .enumerate()
-            .all(|(place, c)| c == '_' || c.is_ascii_lowercase() || (place > 0 && c.is_ascii_digit()));
+        let plain = name.chars().enumerate().all(|(place, c)| {
+            c == '_' || c.is_ascii_lowercase() || (place > 0 && c.is_ascii_digit())
+        });
         if plain {
             name.to_owned()
         } else if mysql {
@@ -213,7 +231,11 @@ fn select(context: &Context, view: &RequestView, table: &TableColumns) -> String
             format!("\"{}\"", name.replace('"', "\"\""))
         }
     };
-    let columns: Vec<String> = table.columns.iter().map(|column| quote(column.as_str())).collect();
+    let columns: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| quote(column.as_str()))
+        .collect();
     format!(
         "SELECT {} FROM {}.{} LIMIT 10;",
         columns.join(", "),
@@ -226,7 +248,9 @@ fn select(context: &Context, view: &RequestView, table: &TableColumns) -> String
 async fn wait_for(context: &Context, id: &RequestId, limit: Ttl) -> Result<Exit> {
     let started = std::time::Instant::now();
     let mut told = None;
-    ui::note(&format!("{id} is handed in; waiting up to {limit}. Ctrl-C leaves it standing."))?;
+    ui::note(&format!(
+        "{id} is handed in; waiting up to {limit}. Ctrl-C leaves it standing."
+    ))?;
     loop {
         if let Some(view) = lookup::by_id(context, id, true)? {
             if told != Some(view.state) {
@@ -243,14 +267,17 @@ async fn wait_for(context: &Context, id: &RequestId, limit: Ttl) -> Result<Exit>
             }
         }
         if started.elapsed() > limit.duration() {
-            return Err(Failure::new(Exit::TimedOut, format!("request {id} is not decided after {limit}"))
-                .hint(format!("it stands: jit show {id}"))
-                .hint(if matches!(context.reach, Reach::Operator(_)) {
-                    "jit sweep".to_owned()
-                } else {
-                    format!("withdraw it: jit cancel {id}")
-                })
-                .into());
+            return Err(Failure::new(
+                Exit::TimedOut,
+                format!("request {id} is not decided after {limit}"),
+            )
+            .hint(format!("it stands: jit show {id}"))
+            .hint(if matches!(context.reach, Reach::Operator(_)) {
+                "jit sweep".to_owned()
+            } else {
+                format!("withdraw it: jit cancel {id}")
+            })
+            .into());
         }
         tokio::time::sleep(PAUSE).await;
     }

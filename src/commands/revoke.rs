@@ -26,8 +26,12 @@ pub async fn run(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
         )
         .hint("jit list --active")
         .into()),
-        (false, true) => Err(Failure::new(Exit::Usage, "ids and selectors do not go together").into()),
-        (false, false) if arguments.keep_standing || arguments.take => settle(context, arguments).await,
+        (false, true) => {
+            Err(Failure::new(Exit::Usage, "ids and selectors do not go together").into())
+        }
+        (false, false) if arguments.keep_standing || arguments.take => {
+            settle(context, arguments).await
+        }
         (false, false) => by_id(context, arguments).await,
         (true, true) => everything_of(context, arguments).await,
     }
@@ -38,15 +42,21 @@ async fn by_id(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
     for id in &arguments.ids {
         let view = lookup::find(context, id, false)?;
         if view.state.is_final() {
-            return Err(Failure::new(Exit::NoSuch, format!("request {} is {} already", view.id, view.state))
-                .hint(format!("jit show {}", view.id))
-                .into());
+            return Err(Failure::new(
+                Exit::NoSuch,
+                format!("request {} is {} already", view.id, view.state),
+            )
+            .hint(format!("jit show {}", view.id))
+            .into());
         }
         if !ids.contains(&view.id) {
             ids.push(view.id);
         }
     }
-    if !arguments.yes && ui::can_ask() && !decide::agreed(&format!("Take away {} request(s) now?", ids.len()))? {
+    if !arguments.yes
+        && ui::can_ask()
+        && !decide::agreed(&format!("Take away {} request(s) now?", ids.len()))?
+    {
         return Ok(Exit::Done);
     }
     submit::hand_in(
@@ -83,12 +93,19 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
         requester: arguments.requester.clone(),
         grantee: arguments.grantee.as_deref().map(Into::into),
         target: arguments.target.as_deref().map(Into::into),
-        column: arguments.column.as_deref().map(|text| column(context, text)).transpose()?,
+        column: arguments
+            .column
+            .as_deref()
+            .map(|text| column(context, text))
+            .transpose()?,
     };
     let concerned = lookup::list(context, &Filter::default())?
         .iter()
         .filter(|view| {
-            selector.requester.as_ref().is_none_or(|r| *r == view.requester)
+            selector
+                .requester
+                .as_ref()
+                .is_none_or(|r| *r == view.requester)
                 && selector.grantee.as_ref().is_none_or(|g| *g == view.grantee)
                 && selector.target.as_ref().is_none_or(|t| *t == view.target)
         })
@@ -111,13 +128,18 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
     .await?;
     match handed.drained {
         Some(drained) => {
-            ui::say(&ui::escape(drained.outcome.outcome.trim_start_matches("accepted: ")))?;
+            ui::say(&ui::escape(
+                drained.outcome.outcome.trim_start_matches("accepted: "),
+            ))?;
             let overdue = drained.report.overdue().count();
             if overdue > 0 {
-                return Err(Failure::new(Exit::Overdue, format!("{overdue} lease(s) could not be taken away yet"))
-                    .hint("jit list --overdue")
-                    .hint("jit sweep")
-                    .into());
+                return Err(Failure::new(
+                    Exit::Overdue,
+                    format!("{overdue} lease(s) could not be taken away yet"),
+                )
+                .hint("jit list --overdue")
+                .hint("jit sweep")
+                .into());
             }
         }
         None => submit::say_next_sweep(context)?,
@@ -128,7 +150,11 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
 fn column(context: &Context, text: &str) -> Result<TableColumns> {
     let (_, typed) = words::split_target(&[text.to_owned()])?;
     let offered = Vec::new();
-    let target = context.target_names().first().map(|t| (*t).clone()).unwrap_or_else(|| "".into());
+    let target = context
+        .target_names()
+        .first()
+        .map(|t| (*t).clone())
+        .unwrap_or_else(|| "".into());
     let (mut tables, _) = words::resolve(typed, &target, &offered)?;
     Ok(tables.remove(0))
 }

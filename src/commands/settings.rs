@@ -23,7 +23,11 @@ pub fn run(context: &Context, origin: bool) -> Result<Exit> {
             row
         })
         .collect();
-    let header: &[&str] = if origin { &["SETTING", "VALUE", "FROM"] } else { &["SETTING", "VALUE"] };
+    let header: &[&str] = if origin {
+        &["SETTING", "VALUE", "FROM"]
+    } else {
+        &["SETTING", "VALUE"]
+    };
     ui::say(&ui::table(header, &rows))?;
     Ok(Exit::Done)
 }

@@ -14,7 +14,10 @@ use super::context::{Context, Reach};
 use super::words;
 
 pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
-    let name = words::target(arguments.target.as_deref().map(TargetName::from), &context.target_names())?;
+    let name = words::target(
+        arguments.target.as_deref().map(TargetName::from),
+        &context.target_names(),
+    )?;
     let own = context.rules().targets[&name].clone();
     if arguments.undo
         && let Reach::Operator(op) = &context.reach
@@ -23,7 +26,10 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
         if let Some(lease) = live.first() {
             return Err(Failure::new(
                 Exit::NoSuch,
-                format!("{} lease(s) live on {name}; they would be left behind", live.len()),
+                format!(
+                    "{} lease(s) live on {name}; they would be left behind",
+                    live.len()
+                ),
             )
             .hint(format!("jit revoke {} --reason …", lease.id.request))
             .hint(format!("jit list --target {name}"))
@@ -81,9 +87,14 @@ fn print(name: &TargetName, groups: &[SetupGroup]) -> Result<()> {
 
 /// Somebody else's way in, to the same database; grantor and limits are the target's.
 fn privileged(url: &str, own: &Address) -> Result<Address> {
-    let mut address = Address::parse(url).map_err(|why| Failure::new(Exit::Usage, format!("--as-url: {why}")))?;
+    let mut address =
+        Address::parse(url).map_err(|why| Failure::new(Exit::Usage, format!("--as-url: {why}")))?;
     if address.dialect != own.dialect {
-        return Err(Failure::new(Exit::Usage, "--as-url: it is another engine than the target's").into());
+        return Err(Failure::new(
+            Exit::Usage,
+            "--as-url: it is another engine than the target's",
+        )
+        .into());
     }
     address.grantor.clone_from(&own.grantor);
     address.statement_timeout = own.statement_timeout;

@@ -46,9 +46,20 @@ pub fn text(view: &RequestView, now: At) -> String {
     let mut lines = Vec::new();
     let mut field = |name: &str, value: String| lines.push(format!("{name:<11}{value}"));
     field("request", format!("{}  {}", view.id, state(view, now)));
-    field("who", format!("{} as {} on {}", ui::escape(&view.requester), ui::escape(view.grantee.as_str()), view.target));
+    field(
+        "who",
+        format!(
+            "{} as {} on {}",
+            ui::escape(&view.requester),
+            ui::escape(view.grantee.as_str()),
+            view.target
+        ),
+    );
     for (place, table) in view.tables.iter().enumerate() {
-        field(if place == 0 { "columns" } else { "" }, ui::escape(&table.to_string()));
+        field(
+            if place == 0 { "columns" } else { "" },
+            ui::escape(&table.to_string()),
+        );
     }
     let shortened = if view.lease_ttl < view.ttl {
         format!(" (shortened to {})", view.lease_ttl)
@@ -73,12 +84,21 @@ pub fn text(view: &RequestView, now: At) -> String {
     }
     field("asked", ui::when(view.submitted_at, now));
     for approval in &view.approvals {
-        let shorter = approval.ttl.map_or(String::new(), |ttl| format!(", for {ttl}"));
+        let shorter = approval
+            .ttl
+            .map_or(String::new(), |ttl| format!(", for {ttl}"));
         let note = approval
             .note
             .as_deref()
             .map_or(String::new(), |note| format!(": {}", ui::escape(note)));
-        field("approved", format!("{} {}{shorter}{note}", ui::escape(&approval.by), ui::when(approval.at, now)));
+        field(
+            "approved",
+            format!(
+                "{} {}{shorter}{note}",
+                ui::escape(&approval.by),
+                ui::when(approval.at, now)
+            ),
+        );
     }
     if !view.needs.is_empty() {
         field("needs", needs(view));
@@ -102,11 +122,22 @@ pub fn text(view: &RequestView, now: At) -> String {
     }
     if !view.also_holds.is_empty() {
         lines.push(String::from("they also hold"));
-        lines.extend(view.also_holds.iter().map(|held| format!("  {}", ui::escape(held))));
+        lines.extend(
+            view.also_holds
+                .iter()
+                .map(|held| format!("  {}", ui::escape(held))),
+        );
     }
     if !view.will_read.is_empty() && !view.state.is_final() {
-        lines.push(format!("columns of these tables that {} will then be able to read", ui::escape(view.grantee.as_str())));
-        lines.extend(view.will_read.iter().map(|table| ui::paragraph(&table.to_string(), 2)));
+        lines.push(format!(
+            "columns of these tables that {} will then be able to read",
+            ui::escape(view.grantee.as_str())
+        ));
+        lines.extend(
+            view.will_read
+                .iter()
+                .map(|table| ui::paragraph(&table.to_string(), 2)),
+        );
     }
     if !view.caveats.is_empty() && !view.state.is_final() {
         lines.push("mind".to_owned());
@@ -124,7 +155,10 @@ pub fn text(view: &RequestView, now: At) -> String {
                 (_, _, Some(schema)) => format!("USAGE on schema {schema}"),
                 _ => String::new(),
             };
-            let why = lease.why.as_deref().map_or(String::new(), |why| format!(": {}", ui::escape(why)));
+            let why = lease
+                .why
+                .as_deref()
+                .map_or(String::new(), |why| format!(": {}", ui::escape(why)));
             lines.push(format!("  {:<9} {}{why}", lease.state, ui::escape(&what)));
         }
     }
@@ -136,11 +170,21 @@ pub fn text(view: &RequestView, now: At) -> String {
 }
 
 fn event_line(event: &serde_json::Value) -> String {
-    let text = |key: &str| event.get(key).and_then(|value| value.as_str()).unwrap_or_default();
+    let text = |key: &str| {
+        event
+            .get(key)
+            .and_then(|value| value.as_str())
+            .unwrap_or_default()
+    };
     let at = text("at").get(..19).unwrap_or_default().replace('T', " ");
     let table = text("table");
     let why = text("why");
-    let mut line = format!("  {at}Z  #{:<5} {:<13} {}", event["seq"], text("event"), ui::escape(text("actor")));
+    let mut line = format!(
+        "  {at}Z  #{:<5} {:<13} {}",
+        event["seq"],
+        text("event"),
+        ui::escape(text("actor"))
+    );
     if !table.is_empty() {
         line.push_str(&format!("  {}", ui::escape(table)));
     }

@@ -63,7 +63,9 @@ pub fn rejected(outcome: &DrainedSubmission, me: &Person) -> Failure {
     let why = &outcome.outcome;
     let missing = why.starts_with("there is no ")
         || why.contains(" is not pending")
-        || [", not pending", " already"].iter().any(|end| why.ends_with(end));
+        || [", not pending", " already"]
+            .iter()
+            .any(|end| why.ends_with(end));
     let exit = if missing { Exit::NoSuch } else { Exit::Refused };
     let _ = me;
     Failure::new(exit, format!("rejected: {why}"))

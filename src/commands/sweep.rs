@@ -25,9 +25,11 @@ pub async fn run(context: &Context, arguments: &cli::Sweep) -> Result<Exit> {
     if let Some(name) = &only
         && !op.rules.targets.contains_key(name)
     {
-        return Err(Failure::new(Exit::NoSuch, format!("there is no target {name}"))
-            .hint("jit settings")
-            .into());
+        return Err(
+            Failure::new(Exit::NoSuch, format!("there is no target {name}"))
+                .hint("jit settings")
+                .into(),
+        );
     }
     if arguments.dry_run {
         return dry_run(context, op, only.as_ref()).await;
@@ -36,7 +38,13 @@ pub async fn run(context: &Context, arguments: &cli::Sweep) -> Result<Exit> {
         None => once(context, op, only, arguments.metrics.as_deref()).await,
         Some(pause) => {
             let pause = words::duration(pause, "--watch")?;
-            watch(context, only, arguments.metrics.as_deref(), pause.duration()).await
+            watch(
+                context,
+                only,
+                arguments.metrics.as_deref(),
+                pause.duration(),
+            )
+            .await
         }
     }
 }
@@ -93,7 +101,9 @@ async fn once(
 
 /// Overdue before unreachable; a broken audit trail or ledger before success.
 fn exit(report: &SweepReport) -> Exit {
-    let any = |pick: &dyn Fn(&crate::workflow::target::TargetReport) -> bool| report.targets.iter().any(pick);
+    let any = |pick: &dyn Fn(&crate::workflow::target::TargetReport) -> bool| {
+        report.targets.iter().any(pick)
+    };
     if report.overdue().next().is_some() {
         Exit::Overdue
     } else if any(&|t| t.unreachable.is_some()) {
@@ -122,10 +132,17 @@ fn tell(report: &SweepReport) -> Result<()> {
             ui::note(&format!("{}: {}", target.target, ui::escape(trouble)))?;
         }
         if let Some(why) = &target.held_back {
-            ui::note(&format!("{}: no grants: {}", target.target, ui::escape(why)))?;
+            ui::note(&format!(
+                "{}: no grants: {}",
+                target.target,
+                ui::escape(why)
+            ))?;
         }
         if target.locked {
-            ui::note(&format!("{}: another operator is at work there", target.target))?;
+            ui::note(&format!(
+                "{}: another operator is at work there",
+                target.target
+            ))?;
         }
         for overdue in target.overdue.iter().take(20) {
             ui::note(&format!(
@@ -138,7 +155,11 @@ fn tell(report: &SweepReport) -> Result<()> {
             ))?;
         }
         if target.overdue.len() > 20 {
-            ui::note(&format!("{}: and {} more; jit list --overdue", target.target, target.overdue.len() - 20))?;
+            ui::note(&format!(
+                "{}: and {} more; jit list --overdue",
+                target.target,
+                target.overdue.len() - 20
+            ))?;
         }
     }
     for trouble in report
@@ -175,7 +196,15 @@ fn tell(report: &SweepReport) -> Result<()> {
         .filter(|(_, count)| *count > 0)
         .map(|(name, count)| format!("{name} {count}"))
         .collect();
-    ui::say(&format!("swept in {:.1} s: {}", report.seconds, if text.is_empty() { "nothing done".to_owned() } else { text.join(", ") }))?;
+    ui::say(&format!(
+        "swept in {:.1} s: {}",
+        report.seconds,
+        if text.is_empty() {
+            "nothing done".to_owned()
+        } else {
+            text.join(", ")
+        }
+    ))?;
     Ok(())
 }
 
@@ -184,7 +213,12 @@ async fn dry_run(context: &Context, op: &Operator, only: Option<&TargetName>) ->
     let now = op.now();
     let mut plans = Vec::new();
     let mut exit = Exit::Done;
-    for (name, address) in op.rules.targets.iter().filter(|(name, _)| only.is_none_or(|o| o == *name)) {
+    for (name, address) in op
+        .rules
+        .targets
+        .iter()
+        .filter(|(name, _)| only.is_none_or(|o| o == *name))
+    {
         let due = Due::read(op, name, &now)?;
         let approved = op.ledger.requests(&FindRequests {
             states: Some(vec![State::Approved]),
@@ -208,7 +242,9 @@ async fn dry_run(context: &Context, op: &Operator, only: Option<&TargetName>) ->
             Err(error) => {
                 exit = Exit::Unreachable;
                 ui::note(&format!("{name}: {}", ui::escape(&error.to_string())))?;
-                plans.push(json!({"target": name, "error": error.to_string(), "would_grant": grants}));
+                plans.push(
+                    json!({"target": name, "error": error.to_string(), "would_grant": grants}),
+                );
             }
         }
     }
@@ -221,7 +257,11 @@ async fn dry_run(context: &Context, op: &Operator, only: Option<&TargetName>) ->
     for plan in &plans {
         for sql in plan["sql"].as_array().into_iter().flatten() {
             nothing = false;
-            ui::say(&format!("{}: {}", plan["target"].as_str().unwrap_or_default(), ui::escape(sql.as_str().unwrap_or_default())))?;
+            ui::say(&format!(
+                "{}: {}",
+                plan["target"].as_str().unwrap_or_default(),
+                ui::escape(sql.as_str().unwrap_or_default())
+            ))?;
         }
         for settled in plan["plan"]["settled"].as_array().into_iter().flatten() {
             nothing = false;
@@ -235,7 +275,11 @@ async fn dry_run(context: &Context, op: &Operator, only: Option<&TargetName>) ->
         for grant in plan["would_grant"].as_array().into_iter().flatten() {
             for sql in grant["sql"].as_array().into_iter().flatten() {
                 nothing = false;
-                ui::say(&format!("{}: {}", plan["target"].as_str().unwrap_or_default(), ui::escape(sql.as_str().unwrap_or_default())))?;
+                ui::say(&format!(
+                    "{}: {}",
+                    plan["target"].as_str().unwrap_or_default(),
+                    ui::escape(sql.as_str().unwrap_or_default())
+                ))?;
             }
         }
     }
@@ -300,7 +344,12 @@ fn write_metrics(op: &Operator, report: &SweepReport, path: &Path) -> Result<()>
         .rules
         .targets
         .keys()
-        .map(|name| record.done.get(name).map_or(0.0, |at| at.millis() as f64 / 1000.0))
+        .map(|name| {
+            record
+                .done
+                .get(name)
+                .map_or(0.0, |at| at.millis() as f64 / 1000.0)
+        })
         .fold(f64::INFINITY, f64::min);
     gauge(
         "jit_sweep_success_timestamp_seconds",
@@ -314,22 +363,61 @@ fn write_metrics(op: &Operator, report: &SweepReport, path: &Path) -> Result<()>
             .targets
             .iter()
             .map(|target| {
-                let label = target.target.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-                let up = if target.unreachable.is_none() { 1.0 } else { 0.0 };
+                let label = target
+                    .target
+                    .replace('\\', "\\\\")
+                    .replace('"', "\\\"")
+                    .replace('\n', "\\n");
+                let up = if target.unreachable.is_none() {
+                    1.0
+                } else {
+                    0.0
+                };
                 (format!("{{target=\"{label}\"}}"), up)
             })
             .collect(),
     );
-    gauge("jit_leases_active", "Column privileges that are given now.", one(live.len() as f64));
+    gauge(
+        "jit_leases_active",
+        "Column privileges that are given now.",
+        one(live.len() as f64),
+    );
     let overdue: Vec<_> = report.overdue().collect();
-    gauge("jit_leases_overdue", "Column privileges that should be gone and are not.", one(overdue.len() as f64));
-    let oldest = overdue.iter().map(|o| now.at.since(o.since)).max().map_or(0.0, time::seconds);
-    gauge("jit_overdue_oldest_seconds", "How long the oldest of them is overdue.", one(oldest));
-    gauge("jit_requests_pending", "Requests that are not decided or not granted yet.", one(pending as f64));
-    gauge("jit_audit_backlog", "Events that the audit file still owes.", one(seq.saturating_sub(written) as f64));
-    gauge("jit_audit_seq", "Number of the newest event.", one(seq as f64));
+    gauge(
+        "jit_leases_overdue",
+        "Column privileges that should be gone and are not.",
+        one(overdue.len() as f64),
+    );
+    let oldest = overdue
+        .iter()
+        .map(|o| now.at.since(o.since))
+        .max()
+        .map_or(0.0, time::seconds);
+    gauge(
+        "jit_overdue_oldest_seconds",
+        "How long the oldest of them is overdue.",
+        one(oldest),
+    );
+    gauge(
+        "jit_requests_pending",
+        "Requests that are not decided or not granted yet.",
+        one(pending as f64),
+    );
+    gauge(
+        "jit_audit_backlog",
+        "Events that the audit file still owes.",
+        one(seq.saturating_sub(written) as f64),
+    );
+    gauge(
+        "jit_audit_seq",
+        "Number of the newest event.",
+        one(seq as f64),
+    );
     let _ = clock::TOLERANCE;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let temporary = folder.join(format!(".jit-metrics-{}", std::process::id()));
     let write = || -> std::io::Result<()> {
         let mut file = std::fs::File::create(&temporary)?;

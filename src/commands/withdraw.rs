@@ -10,7 +10,13 @@ use super::{decide, lookup, submit};
 
 pub async fn cancel(context: &Context, id: &str) -> Result<Exit> {
     let view = lookup::find(context, id, false)?;
-    submit::hand_in(context, Act::Cancel { id: view.id.clone() }).await?;
+    submit::hand_in(
+        context,
+        Act::Cancel {
+            id: view.id.clone(),
+        },
+    )
+    .await?;
     decide::tell(context, &[view.id])
 }
 
@@ -19,6 +25,12 @@ pub async fn give_back(context: &Context, id: Option<&str>) -> Result<Exit> {
         Some(id) => lookup::find(context, id, false)?,
         None => lookup::my_only_active(context, "return")?,
     };
-    submit::hand_in(context, Act::Return { id: view.id.clone() }).await?;
+    submit::hand_in(
+        context,
+        Act::Return {
+            id: view.id.clone(),
+        },
+    )
+    .await?;
     decide::tell(context, &[view.id])
 }

@@ -9,7 +9,9 @@ use crate::failure::{Exit, Failure};
 use crate::workflow::view::ColumnView;
 
 /// Splits `[TARGET] TABLE:COLS…`. A first word without a colon outside quotes is the target.
-pub fn split_target(words: &[String]) -> Result<(Option<TargetName>, Vec<(TypedTable, TypedColumns)>)> {
+pub fn split_target(
+    words: &[String],
+) -> Result<(Option<TargetName>, Vec<(TypedTable, TypedColumns)>)> {
     let usage = |error: syntax::SyntaxError| {
         Failure::new(Exit::Usage, error.to_string()).hint("jit columns shows what there is")
     };
@@ -18,9 +20,12 @@ pub fn split_target(words: &[String]) -> Result<(Option<TargetName>, Vec<(TypedT
         _ => (None, words),
     };
     if rest.is_empty() {
-        return Err(Failure::new(Exit::Usage, "no columns were named; write them as TABLE:COLUMN,COLUMN")
-            .hint("jit columns shows what there is")
-            .into());
+        return Err(Failure::new(
+            Exit::Usage,
+            "no columns were named; write them as TABLE:COLUMN,COLUMN",
+        )
+        .hint("jit columns shows what there is")
+        .into());
     }
     let columns = rest
         .iter()
@@ -50,18 +55,30 @@ pub fn target(typed: Option<TargetName>, known: &[&TargetName]) -> Result<Target
             .filter(|text| !text.is_empty())
             .map(TargetName)
     };
-    let names = || known.iter().map(|t| t.as_str()).collect::<Vec<_>>().join(", ");
+    let names = || {
+        known
+            .iter()
+            .map(|t| t.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match typed.or_else(from_environment) {
         Some(name) if known.contains(&&name) => Ok(name),
-        Some(name) => Err(Failure::new(Exit::NoSuch, format!("there is no target {name}"))
-            .hint(format!("there are: {}", names()))
-            .into()),
-        None => match known {
-            [] => Err(Failure::new(Exit::Settings, "the settings name no target").hint("jit settings --origin").into()),
-            [only] => Ok((*only).clone()),
-            _ => Err(Failure::new(Exit::Usage, "there are several targets; name one")
+        Some(name) => Err(
+            Failure::new(Exit::NoSuch, format!("there is no target {name}"))
                 .hint(format!("there are: {}", names()))
+                .into(),
+        ),
+        None => match known {
+            [] => Err(Failure::new(Exit::Settings, "the settings name no target")
+                .hint("jit settings --origin")
                 .into()),
+            [only] => Ok((*only).clone()),
+            _ => Err(
+                Failure::new(Exit::Usage, "there are several targets; name one")
+                    .hint(format!("there are: {}", names()))
+                    .into(),
+            ),
         },
     }
 }
@@ -109,11 +126,18 @@ pub fn resolve(
             }
         };
         match tables.iter_mut().find(|t| t.table == name) {
-            None => tables.push(TableColumns { table: name, columns }),
+            None => tables.push(TableColumns {
+                table: name,
+                columns,
+            }),
             Some(same) => {
                 for column in columns {
                     if same.columns.contains(&column) {
-                        return Err(Failure::new(Exit::Usage, format!("{name}:{column} is named twice")).into());
+                        return Err(Failure::new(
+                            Exit::Usage,
+                            format!("{name}:{column} is named twice"),
+                        )
+                        .into());
                     }
                     same.columns.push(column);
                 }
@@ -137,13 +161,19 @@ fn the_only(table: &str, target: &TargetName, offered: &[ColumnView]) -> Result<
             Exit::NoSuch,
             format!("no protected table on {target} that you may request from is called {table}"),
         )
-        .hint(format!("write it in full, schema.table, or see: jit columns {target}"))
+        .hint(format!(
+            "write it in full, schema.table, or see: jit columns {target}"
+        ))
         .into()),
         several => Err(Failure::new(
             Exit::Usage,
             format!(
                 "{table} could be {}; write it in full",
-                several.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+                several
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" or ")
             ),
         )
         .into()),
@@ -194,7 +224,9 @@ pub fn instant(text: &str, now: At, flag: &str) -> Result<At> {
         return Ok(At::new(instant.to_utc()));
     }
     if let Ok(day) = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d")
-        && let Some(instant) = Local.from_local_datetime(&day.and_time(NaiveTime::MIN)).earliest()
+        && let Some(instant) = Local
+            .from_local_datetime(&day.and_time(NaiveTime::MIN))
+            .earliest()
     {
         return Ok(At::new(instant.to_utc()));
     }
@@ -232,8 +264,14 @@ mod tests {
         let zone = chrono::FixedOffset::east_opt(3600).unwrap();
         let now = At::try_from("2026-11-23T09:00:00Z".to_owned()).unwrap();
         let six = NaiveTime::from_hms_opt(18, 0, 0).unwrap();
-        assert_eq!(next_local(six, now, &zone).unwrap().to_string(), "2026-11-23T17:00:00.000Z");
+        assert_eq!(
+            next_local(six, now, &zone).unwrap().to_string(),
+            "2026-11-23T17:00:00.000Z"
+        );
         let nine = NaiveTime::from_hms_opt(9, 0, 0).unwrap();
-        assert_eq!(next_local(nine, now, &zone).unwrap().to_string(), "2026-11-24T08:00:00.000Z");
+        assert_eq!(
+            next_local(nine, now, &zone).unwrap().to_string(),
+            "2026-11-24T08:00:00.000Z"
+        );
     }
 }

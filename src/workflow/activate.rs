@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::json;
 
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, ServerIdentity,
-    Standing, State, TargetName, Ttl,
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId,
+    ServerIdentity, Standing, State, TargetName, Ttl,
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, GrantOrder, Report, Verb};
@@ -51,9 +51,12 @@ pub async fn approved(
         let objection = match verdict(op, &request, &now)? {
             Verdict::Refused(why) => Some(format!("no longer allowed: {why}")),
             Verdict::Allowed(terms) if !super::acts::met(op, &request, &terms) => Some(
-                "no longer allowed: the policies now ask for approvals that it does not have".to_owned(),
+                "no longer allowed: the policies now ask for approvals that it does not have"
+                    .to_owned(),
             ),
-            Verdict::Allowed(_) => arrive::objection(&request, &survey).or_else(|| changed(&request, &survey)),
+            Verdict::Allowed(_) => {
+                arrive::objection(&request, &survey).or_else(|| changed(&request, &survey))
+            }
         };
         match objection {
             Some(why) => failed.push(fail(op, request, why, &now)),
@@ -118,7 +121,11 @@ async fn not_now(
 }
 
 /// Another target of the settings that is the same database. Also remembers who answered here.
-fn twin(op: &Operator, target: &TargetName, here: &ServerIdentity) -> Result<Option<TargetName>, StoreError> {
+fn twin(
+    op: &Operator,
+    target: &TargetName,
+    here: &ServerIdentity,
+) -> Result<Option<TargetName>, StoreError> {
     let mut known: BTreeMap<TargetName, ServerIdentity> = op
         .ledger
         .fact(Fact::TargetIdentities)?
@@ -198,7 +205,12 @@ fn intend(
         let was = request.state;
         let mut request = request;
         let leased_along = survey.prerequisites.iter().filter_map(|p| p.lease.clone());
-        let privileges: Vec<Privilege> = survey.privileges.iter().cloned().chain(leased_along).collect();
+        let privileges: Vec<Privilege> = survey
+            .privileges
+            .iter()
+            .cloned()
+            .chain(leased_along)
+            .collect();
         let leases: Vec<Lease> = privileges
             .into_iter()
             .enumerate()
@@ -230,16 +242,27 @@ fn intend(
                 &leases,
                 Some(engine.flavour().kind.word()),
             );
-            line.sql = vec![engine.sql(Verb::Grant, &leases.iter().map(|l| l.privilege.clone()).collect::<Vec<_>>())];
+            line.sql = vec![
+                engine.sql(
+                    Verb::Grant,
+                    &leases
+                        .iter()
+                        .map(|l| l.privilege.clone())
+                        .collect::<Vec<_>>(),
+                ),
+            ];
             change.events.push(line);
         }
         change.effects.push(Effect::SaveRequest {
             was,
             now: Box::new(request.clone()),
         });
-        change
-            .effects
-            .extend(leases.iter().cloned().map(|lease| Effect::NewLease(Box::new(lease))));
+        change.effects.extend(
+            leases
+                .iter()
+                .cloned()
+                .map(|lease| Effect::NewLease(Box::new(lease))),
+        );
         changes.push(change);
         intents.push(Intent { request, leases });
     }
@@ -309,16 +332,28 @@ pub async fn carry_out(
 }
 
 /// Why an order was not met, by what the catalog shows: `None` where all of it is there.
-fn shortfall(intent: &Intent, answer: &Report, standing: &HashMap<PrivilegeKey, Standing>) -> Option<String> {
+fn shortfall(
+    intent: &Intent,
+    answer: &Report,
+    standing: &HashMap<PrivilegeKey, Standing>,
+) -> Option<String> {
     let missing = intent.leases.iter().any(|lease| {
-        !matches!(standing.get(&lease.key()), Some(Standing::Held { grantable: false, .. }))
+        !matches!(
+            standing.get(&lease.key()),
+            Some(Standing::Held {
+                grantable: false,
+                ..
+            })
+        )
     });
     match (&answer.error, missing) {
         // An unknown outcome that turns out to be there is there. A plain refusal is not overruled: what shows
         // then belongs to another lease.
         (Some(error), false) if error.outcome_unknown() => None,
         (Some(error), _) => Some(error.to_string()),
-        (None, true) => Some("the server answered the GRANT with success, and the catalog does not show it".into()),
+        (None, true) => Some(
+            "the server answered the GRANT with success, and the catalog does not show it".into(),
+        ),
         (None, false) => None,
     }
 }
@@ -345,7 +380,15 @@ fn granted(
             &leases,
             Some(engine.flavour().kind.word()),
         );
-        line.sql = vec![engine.sql(Verb::Grant, &leases.iter().map(|l| l.privilege.clone()).collect::<Vec<_>>())];
+        line.sql = vec![
+            engine.sql(
+                Verb::Grant,
+                &leases
+                    .iter()
+                    .map(|l| l.privilege.clone())
+                    .collect::<Vec<_>>(),
+            ),
+        ];
         line.batch = answer.batch.clone();
         events::observe(&mut line, "row", json!("present"));
         let readable: Vec<_> = request
@@ -374,11 +417,19 @@ fn granted(
     change
 }
 
-fn backed_out(op: &Operator, intent: &Intent, why: &str, now: &Now, engine: Option<&dyn Engine>) -> Change {
+fn backed_out(
+    op: &Operator,
+    intent: &Intent,
+    why: &str,
+    now: &Now,
+    engine: Option<&dyn Engine>,
+) -> Change {
     let _ = now;
     let mut request = intent.request.clone();
     request.state = State::Revoking;
-    request.ended = Some(Ended::Failed { why: why.to_owned() });
+    request.ended = Some(Ended::Failed {
+        why: why.to_owned(),
+    });
     request.outcome = Some(why.to_owned());
     let mut change = Change::default();
     for (subject, leases) in events::by_subject(&intent.leases) {
@@ -420,7 +471,9 @@ fn sharers(
     let stamped: HashMap<&PrivilegeKey, &String> = standing
         .iter()
         .filter_map(|(key, standing)| match standing {
-            Standing::Held { stamp: Some(stamp), .. } => Some((key, stamp)),
+            Standing::Held {
+                stamp: Some(stamp), ..
+            } => Some((key, stamp)),
             _ => None,
         })
         .collect();
@@ -444,5 +497,7 @@ fn sharers(
 
 /// How long a request would still run.
 pub fn left(request: &Request, now: &Now) -> Option<Ttl> {
-    request.expires_at.map(|expires_at| expires_at.since(now.at))
+    request
+        .expires_at
+        .map(|expires_at| expires_at.since(now.at))
 }

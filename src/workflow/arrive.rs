@@ -55,8 +55,15 @@ pub async fn submitted(
             continue;
         }
         resolve(&mut judged, survey, engine);
-        let automatic = judged.terms.as_ref().is_some_and(|terms| terms.is_automatic());
-        judged.state = if automatic { State::Approved } else { State::Pending };
+        let automatic = judged
+            .terms
+            .as_ref()
+            .is_some_and(|terms| terms.is_automatic());
+        judged.state = if automatic {
+            State::Approved
+        } else {
+            State::Pending
+        };
         changes.push(Change {
             events: if automatic {
                 events::of_request(
@@ -156,7 +163,10 @@ pub fn objection(request: &Request, survey: &Survey) -> Option<String> {
                 reading.how
             )
         }));
-        let usage = request.terms.as_ref().map_or(Usage::Refuse, |terms| terms.usage);
+        let usage = request
+            .terms
+            .as_ref()
+            .map_or(Usage::Refuse, |terms| terms.usage);
         why.extend(
             survey
                 .prerequisites
@@ -184,7 +194,9 @@ fn in_words(problem: &SurveyProblem) -> String {
         }
     };
     match problem {
-        SurveyProblem::NoTable { table, near: names } => format!("there is no table {table}{}", near(names)),
+        SurveyProblem::NoTable { table, near: names } => {
+            format!("there is no table {table}{}", near(names))
+        }
         SurveyProblem::NoColumn {
             table,
             column,
@@ -192,15 +204,26 @@ fn in_words(problem: &SurveyProblem) -> String {
         } => {
             format!("table {table} has no column {column}{}", near(names))
         }
-        SurveyProblem::NotATable { table, what } => format!("{table} is {what}, which cannot be leased"),
-        SurveyProblem::NoAccount { grantee, near: names } => {
+        SurveyProblem::NotATable { table, what } => {
+            format!("{table} is {what}, which cannot be leased")
+        }
+        SurveyProblem::NoAccount {
+            grantee,
+            near: names,
+        } => {
             format!(
                 "there is no account {grantee}{}; a DBA makes it, or the settings name another under people:",
                 near(names)
             )
         }
-        SurveyProblem::Unfit { grantee, why } => format!("{grantee} cannot receive access: it {why}"),
-        SurveyProblem::NotOurs { table, columns, sql } => {
+        SurveyProblem::Unfit { grantee, why } => {
+            format!("{grantee} cannot receive access: it {why}")
+        }
+        SurveyProblem::NotOurs {
+            table,
+            columns,
+            sql,
+        } => {
             format!(
                 "jit itself may not give {}; its owner allows that with: {}",
                 TableColumns {

@@ -75,7 +75,9 @@ pub async fn drain(op: &Operator, whose: Whose<'_>) -> Result<Drained, StoreErro
         tokio::task::yield_now().await;
         match one(op, &deposit, submission.as_ref(), &mut drained) {
             Ok(()) => {}
-            Err(error @ (StoreError::Unwritable { .. } | StoreError::Busy { .. })) => return Err(error),
+            Err(error @ (StoreError::Unwritable { .. } | StoreError::Busy { .. })) => {
+                return Err(error);
+            }
             Err(error) => drained.errors.push(format!("{}: {error}", deposit.place)),
         }
     }
@@ -97,7 +99,12 @@ fn one(
     for _ in 0..TRIES {
         let now = op.now();
         let (mut change, outcome, word, request) = match submission {
-            Err(why) => (rejected(deposit, None, why), why.clone(), "unreadable", None),
+            Err(why) => (
+                rejected(deposit, None, why),
+                why.clone(),
+                "unreadable",
+                None,
+            ),
             Ok(submission) => {
                 let incoming = Incoming {
                     person: &deposit.person,
@@ -151,7 +158,9 @@ fn one(
         }
         drained.touched.extend(request);
         if let Ok(submission) = submission {
-            drained.touched.extend(submission.act.requests().into_iter().cloned());
+            drained
+                .touched
+                .extend(submission.act.requests().into_iter().cloned());
         }
         return op.inbox.discard(deposit);
     }
@@ -225,8 +234,12 @@ fn void(op: &Operator, person: &Person, former: &str, now: &Now) -> Result<Chang
                 _ => continue,
             }
         } else {
-            request.approvals.retain(|approval| approval.by.uid != person.uid);
-            if request.approvals.len() == approvals || !matches!(was, State::Pending | State::Approved) {
+            request
+                .approvals
+                .retain(|approval| approval.by.uid != person.uid);
+            if request.approvals.len() == approvals
+                || !matches!(was, State::Pending | State::Approved)
+            {
                 continue;
             }
             // An approval of somebody who is gone counts no more; without it the request starts over.

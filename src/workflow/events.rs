@@ -11,7 +11,11 @@ pub fn about(kind: EventKind, actor: &Actor, request: &Request) -> Draft {
     let mut draft = Draft::new(kind, actor);
     draft.request = Some(request.id.clone());
     draft.requester = Some(request.requester.name.clone());
-    draft.approvers = request.approvals.iter().map(|a| a.by.name.clone()).collect();
+    draft.approvers = request
+        .approvals
+        .iter()
+        .map(|a| a.by.name.clone())
+        .collect();
     draft.target = Some(request.target.clone());
     draft.grantee = Some(request.grantee.clone());
     draft.ttl_s = Some(time::seconds(request.ttl));
@@ -24,7 +28,12 @@ pub fn about(kind: EventKind, actor: &Actor, request: &Request) -> Draft {
 }
 
 /// One line for each table that was asked for.
-pub fn of_request(kind: EventKind, actor: &Actor, request: &Request, why: Option<&str>) -> Vec<Draft> {
+pub fn of_request(
+    kind: EventKind,
+    actor: &Actor,
+    request: &Request,
+    why: Option<&str>,
+) -> Vec<Draft> {
     request
         .tables
         .iter()
@@ -69,7 +78,9 @@ impl Subject {
 }
 
 /// Leases of one request by table, tables in the order of their names, schemas last.
-pub fn by_subject<'l>(leases: impl IntoIterator<Item = &'l Lease>) -> BTreeMap<Subject, Vec<&'l Lease>> {
+pub fn by_subject<'l>(
+    leases: impl IntoIterator<Item = &'l Lease>,
+) -> BTreeMap<Subject, Vec<&'l Lease>> {
     let mut groups: BTreeMap<Subject, Vec<&Lease>> = BTreeMap::new();
     for lease in leases {
         groups

@@ -20,13 +20,18 @@ pub const PLACES: &[&str] = &[
 #[cfg(feature = "failpoints")]
 pub fn reach(place: &str) {
     debug_assert!(PLACES.contains(&place), "{place} is not in the list");
-    let Ok(wanted) = std::env::var("JIT_FAILPOINT") else { return };
-    let Some((name, what)) = wanted.split_once('=') else { return };
+    let Ok(wanted) = std::env::var("JIT_FAILPOINT") else {
+        return;
+    };
+    let Some((name, what)) = wanted.split_once('=') else {
+        return;
+    };
     if name != place {
         return;
     }
     if what == "kill" {
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     } else if let Some(file) = what.strip_prefix("wait:") {
         while !std::path::Path::new(file).exists() {
             std::thread::sleep(std::time::Duration::from_millis(10));

@@ -50,13 +50,23 @@ impl Operator {
 
 /// Commits all changes in one transaction; where one of them meets a conflict, each by itself, leaving out those
 /// that do: somebody else has moved that request, and the next look sees it.
-pub(crate) fn commit_each(op: &Operator, now: &Now, changes: Vec<Change>) -> Result<(), StoreError> {
+pub(crate) fn commit_each(
+    op: &Operator,
+    now: &Now,
+    changes: Vec<Change>,
+) -> Result<(), StoreError> {
     if changes.is_empty() {
         return Ok(());
     }
     let all = Change {
-        effects: changes.iter().flat_map(|c| c.effects.iter().cloned()).collect(),
-        events: changes.iter().flat_map(|c| c.events.iter().cloned()).collect(),
+        effects: changes
+            .iter()
+            .flat_map(|c| c.effects.iter().cloned())
+            .collect(),
+        events: changes
+            .iter()
+            .flat_map(|c| c.events.iter().cloned())
+            .collect(),
     };
     match op.ledger.commit(now, all) {
         Err(StoreError::Conflict(_)) => {}

@@ -53,7 +53,8 @@ pub fn journal(op: &Operator) -> Result<u64, Failing> {
             "another operator has been writing the audit file for 5 s; it goes on at the next sweep".into(),
         ));
     };
-    let written = journal::write_owed(&op.audit, &Lines(op.ledger.as_ref()), lock.as_ref()).map_err(audit)?;
+    let written =
+        journal::write_owed(&op.audit, &Lines(op.ledger.as_ref()), lock.as_ref()).map_err(audit)?;
     if written.lost > 0 {
         return Err(Failing::Audit(format!(
             "{} line(s) had been written to {} and were cut off since; they are written again. Who did that?",

@@ -5,8 +5,8 @@ use crate::audit::event::EventKind;
 use crate::engines::Engine;
 use crate::stores::{Change, Effect, FindLeases, FindRequests};
 
-use super::acts::{Verdict, verdict};
 use super::activate::{self, Intent};
+use super::acts::{Verdict, verdict};
 use super::target::{Failing, TargetReport};
 use super::{Operator, clock, commit_each, events, publish, revoke};
 
@@ -40,13 +40,21 @@ pub async fn granting(
             .into_iter()
             .filter(|lease| lease.state.is_live())
             .collect();
-        if leases.iter().any(|l| !l.server.same_database(engine.server())) {
+        if leases
+            .iter()
+            .any(|l| !l.server.same_database(engine.server()))
+        {
             continue;
         }
         let why = if leases.iter().any(|lease| lease.is_due(&now)) {
-            Some((Ended::Expired, "it expired before the grant was finished".to_owned()))
+            Some((
+                Ended::Expired,
+                "it expired before the grant was finished".to_owned(),
+            ))
         } else if !clock_is_right {
-            Some(failed("the clock was set back before the grant was finished".to_owned()))
+            Some(failed(
+                "the clock was set back before the grant was finished".to_owned(),
+            ))
         } else {
             match verdict(op, &request, &now)? {
                 Verdict::Refused(why) => Some(failed(format!("no longer allowed: {why}"))),
@@ -93,8 +101,13 @@ async fn refresh(intents: &mut [Intent], engine: &mut dyn Engine) -> Result<(), 
     let privileges = revoke::distinct(intents.iter().flat_map(|intent| &intent.leases));
     let standing = revoke::observe(engine, &privileges).await?;
     for lease in intents.iter_mut().flat_map(|intent| &mut intent.leases) {
-        debug_assert!(matches!(lease.state, LeaseState::Owed | LeaseState::Held | LeaseState::Disputed { .. }));
-        if let Some(Standing::Held { named, .. } | Standing::Absent { named }) = standing.get(&lease.key()) {
+        debug_assert!(matches!(
+            lease.state,
+            LeaseState::Owed | LeaseState::Held | LeaseState::Disputed { .. }
+        ));
+        if let Some(Standing::Held { named, .. } | Standing::Absent { named }) =
+            standing.get(&lease.key())
+        {
             lease.privilege.named = named.clone();
         }
     }

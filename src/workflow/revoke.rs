@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::access::plan::{self, Plan, Settlement};
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Sessions, Standing,
-    State, TargetName,
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Sessions,
+    Standing, State, TargetName,
 };
 use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, EngineError, Report, Session, Verb};
@@ -67,7 +67,12 @@ impl Due {
 pub async fn plan(due: &Due, now: &Now, engine: &mut dyn Engine) -> Result<Plan, EngineError> {
     let privileges = distinct(due.due(now));
     let observed = observe(engine, &privileges).await?;
-    Ok(plan::plan(now, &due.leases, &|lease| due.is_due(lease, now), &observed))
+    Ok(plan::plan(
+        now,
+        &due.leases,
+        &|lease| due.is_due(lease, now),
+        &observed,
+    ))
 }
 
 /// Takes what is due and records what was seen.
@@ -161,20 +166,38 @@ pub async fn observe(
     privileges: &[Privilege],
 ) -> Result<HashMap<PrivilegeKey, Standing>, EngineError> {
     let standings = engine.privileges(privileges).await?;
-    Ok(privileges.iter().map(Privilege::key).zip(standings).collect())
+    Ok(privileges
+        .iter()
+        .map(Privilege::key)
+        .zip(standings)
+        .collect())
 }
 
 /// Moves requests whose time is over to `revoking`, with a line a table. `due` is changed even where the ledger
 /// cannot be written: the REVOKEs go on.
-fn announce(op: &Operator, due: &mut Due, now: &Now, engine: &dyn Engine) -> Result<(), StoreError> {
+fn announce(
+    op: &Operator,
+    due: &mut Due,
+    now: &Now,
+    engine: &dyn Engine,
+) -> Result<(), StoreError> {
     let mut expired: BTreeMap<RequestId, Vec<&Lease>> = BTreeMap::new();
-    for lease in due.leases.iter().filter(|l| l.state.is_live() && l.is_due(now)) {
-        expired.entry(lease.id.request.clone()).or_default().push(lease);
+    for lease in due
+        .leases
+        .iter()
+        .filter(|l| l.state.is_live() && l.is_due(now))
+    {
+        expired
+            .entry(lease.id.request.clone())
+            .or_default()
+            .push(lease);
     }
     let mut changes = Vec::new();
     let mut moved = Vec::new();
     for (id, leases) in expired {
-        let Some(request) = due.requests.get(&id) else { continue };
+        let Some(request) = due.requests.get(&id) else {
+            continue;
+        };
         let was = request.state;
         if was == State::Revoking {
             continue;
@@ -289,7 +312,10 @@ impl Evidence {
         if !still.is_empty() {
             events::observe(line, "still_reads", json!(still));
         }
-        let account = leases.first().map(|lease| lease.grantee.as_str()).unwrap_or_default();
+        let account = leases
+            .first()
+            .map(|lease| lease.grantee.as_str())
+            .unwrap_or_default();
         let user = account.rsplit_once('@').map_or(account, |(user, _)| user);
         let sessions: Vec<&Session> = self
             .sessions
@@ -318,7 +344,10 @@ struct Seen<'a> {
 }
 
 /// Error and batch of the step that each privilege was in.
-fn failures(plan: &Plan, reports: &[Report]) -> HashMap<PrivilegeKey, (Option<String>, Option<String>)> {
+fn failures(
+    plan: &Plan,
+    reports: &[Report],
+) -> HashMap<PrivilegeKey, (Option<String>, Option<String>)> {
     let mut by_key = HashMap::new();
     for (step, report) in plan.steps.iter().zip(reports) {
         let error = report.error.as_ref().map(ToString::to_string);
@@ -336,7 +365,12 @@ enum Fate {
     Fails(String),
 }
 
-fn fate(lease: &Lease, seen: &Seen<'_>, settled: &HashMap<&LeaseId, &Settlement>, now: &Now) -> Option<Fate> {
+fn fate(
+    lease: &Lease,
+    seen: &Seen<'_>,
+    settled: &HashMap<&LeaseId, &Settlement>,
+    now: &Now,
+) -> Option<Fate> {
     let ended_at = now.at;
     match settled.get(&lease.id) {
         Some(Settlement::Gone { why }) => {
@@ -362,7 +396,9 @@ fn fate(lease: &Lease, seen: &Seen<'_>, settled: &HashMap<&LeaseId, &Settlement>
     }
     let (error, _) = seen.failures.get(&lease.key())?;
     Some(match seen.after.get(&lease.key()) {
-        Some(Standing::Absent { .. }) => Fate::Ends(LeaseState::Revoked { ended_at }, EventKind::Revoked),
+        Some(Standing::Absent { .. }) => {
+            Fate::Ends(LeaseState::Revoked { ended_at }, EventKind::Revoked)
+        }
         Some(Standing::Gone { why }) => Fate::Ends(
             LeaseState::Gone {
                 ended_at,
@@ -398,7 +434,9 @@ fn record(
     }
     let mut changes = Vec::new();
     for (id, leases) in by_request {
-        let Some(request) = due.requests.get(id) else { continue };
+        let Some(request) = due.requests.get(id) else {
+            continue;
+        };
         let mut change = Change::default();
         let mut open = 0;
         let mut ends: BTreeMap<(Subject, String), (EventKind, Vec<&Lease>)> = BTreeMap::new();
@@ -447,12 +485,16 @@ fn record(
             }
         }
         for ((subject, _), (kind, leases)) in &ends {
-            change
-                .events
-                .push(end_line(op, request, subject, *kind, leases, seen, engine, &now));
+            change.events.push(end_line(
+                op, request, subject, *kind, leases, seen, engine, &now,
+            ));
         }
         let mut saved = request.clone();
-        let complaint = troubles.keys().map(|(_, why)| why.as_str()).collect::<Vec<_>>().join("; ");
+        let complaint = troubles
+            .keys()
+            .map(|(_, why)| why.as_str())
+            .collect::<Vec<_>>()
+            .join("; ");
         if !complaint.is_empty() && saved.outcome.as_deref() != Some(complaint.as_str()) {
             // Said once, not at every sweep: the audit trail stays readable while somebody mends it.
             for ((subject, why), (kind, leases)) in &troubles {
@@ -512,7 +554,10 @@ fn end_line(
         leases,
         Some(engine.flavour().kind.word()),
     );
-    let early = matches!(request.ended, Some(Ended::Returned | Ended::Revoked { .. } | Ended::Failed { .. }));
+    let early = matches!(
+        request.ended,
+        Some(Ended::Returned | Ended::Revoked { .. } | Ended::Failed { .. })
+    );
     let due_at = leases.first().map(|lease| lease.expires_at);
     events::set_end(&mut line, now.at, if early { None } else { due_at });
     match kind {
@@ -525,22 +570,38 @@ fn end_line(
                 .and_then(|(_, batch)| batch.clone());
         }
         EventKind::Kept => {
-            let by = seen.plan.settled.iter().find_map(|settled| match &settled.how {
-                Settlement::Covered { by } if leases.iter().any(|l| l.id == settled.lease) => Some(by),
-                _ => None,
+            let by = seen
+                .plan
+                .settled
+                .iter()
+                .find_map(|settled| match &settled.how {
+                    Settlement::Covered { by } if leases.iter().any(|l| l.id == settled.lease) => {
+                        Some(by)
+                    }
+                    _ => None,
+                });
+            line.why = by.map(|by| {
+                format!("request {by} has the same access and goes on; it now owes the undo")
             });
-            line.why = by.map(|by| format!("request {by} has the same access and goes on; it now owes the undo"));
         }
         _ => {
-            line.why = seen.plan.settled.iter().find_map(|settled| match &settled.how {
-                Settlement::Gone { why } if leases.iter().any(|l| l.id == settled.lease) => Some(why.clone()),
-                _ => None,
-            });
-            line.why = line.why.or_else(|| {
-                leases.iter().find_map(|lease| match seen.after.get(&lease.key()) {
-                    Some(Standing::Gone { why }) => Some(why.clone()),
+            line.why = seen
+                .plan
+                .settled
+                .iter()
+                .find_map(|settled| match &settled.how {
+                    Settlement::Gone { why } if leases.iter().any(|l| l.id == settled.lease) => {
+                        Some(why.clone())
+                    }
                     _ => None,
-                })
+                });
+            line.why = line.why.or_else(|| {
+                leases
+                    .iter()
+                    .find_map(|lease| match seen.after.get(&lease.key()) {
+                        Some(Standing::Gone { why }) => Some(why.clone()),
+                        _ => None,
+                    })
             });
         }
     }

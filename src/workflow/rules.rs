@@ -40,12 +40,14 @@ impl Rules {
 
     /// Judges, with nothing but values.
     pub fn judge(&self, asked: &Asked<'_>) -> Judgement {
-        self.book.judge(self.people.directory(), &self.question(asked))
+        self.book
+            .judge(self.people.directory(), &self.question(asked))
     }
 
     /// The same judgement, and how it came about.
     pub fn explain(&self, asked: &Asked<'_>) -> Explained {
-        self.book.explain(self.people.directory(), &self.question(asked))
+        self.book
+            .explain(self.people.directory(), &self.question(asked))
     }
 
     fn question<'a>(&self, asked: &Asked<'a>) -> Question<'a> {

@@ -29,9 +29,10 @@ pub async fn take(
         .iter()
         .map(|lease| lease.key())
         .collect();
-    let ended = op
-        .ledger
-        .leases(&FindLeases::EndedSince(target.clone(), op.now().at.minus(LATELY)))?;
+    let ended = op.ledger.leases(&FindLeases::EndedSince(
+        target.clone(),
+        op.now().at.minus(LATELY),
+    ))?;
     let known: Vec<Privilege> = revoke::distinct(
         ended
             .iter()
@@ -58,7 +59,10 @@ pub async fn take(
             line.engine = Some(engine.flavour().kind.word().to_owned());
             line.grantee = privileges.first().map(|p| p.named.grantee.clone());
             line.table = privileges.first().and_then(|p| p.named.table().cloned());
-            line.columns = privileges.iter().filter_map(|p| p.named.column().cloned()).collect();
+            line.columns = privileges
+                .iter()
+                .filter_map(|p| p.named.column().cloned())
+                .collect();
             line.sql = vec![engine.sql(Verb::Revoke, &privileges)];
             line.batch = answer.batch.clone();
             line.why = Some("a privilege with our mark that no lease owns".into());
@@ -74,7 +78,10 @@ pub async fn take(
             if !gone {
                 report.errors.push(format!(
                     "a stray privilege of {} could not be taken away",
-                    privileges.first().map(|p| p.named.grantee.to_string()).unwrap_or_default()
+                    privileges
+                        .first()
+                        .map(|p| p.named.grantee.to_string())
+                        .unwrap_or_default()
                 ));
             }
             change.events.push(line);
@@ -85,7 +92,8 @@ pub async fn take(
 }
 
 fn by_grantee(privileges: &[Privilege]) -> Vec<Vec<Privilege>> {
-    let mut groups: std::collections::BTreeMap<_, Vec<Privilege>> = std::collections::BTreeMap::new();
+    let mut groups: std::collections::BTreeMap<_, Vec<Privilege>> =
+        std::collections::BTreeMap::new();
     for privilege in privileges {
         groups
             .entry(privilege.named.grantee.clone())

@@ -146,7 +146,9 @@ impl Act {
                 texts.extend(ask.ticket.as_deref().map(|t| ("ticket", t)));
                 texts
             }
-            Self::Approve { note, .. } => note.as_deref().map(|t| ("note", t)).into_iter().collect(),
+            Self::Approve { note, .. } => {
+                note.as_deref().map(|t| ("note", t)).into_iter().collect()
+            }
             Self::Deny { reason, .. }
             | Self::Revoke { reason, .. }
             | Self::RevokeAll { reason, .. }
@@ -174,7 +176,9 @@ impl Act {
                 return Err(Malformed("it names no column".into()));
             }
             if columns > MOST_COLUMNS {
-                return Err(Malformed(format!("it names more than {MOST_COLUMNS} columns")));
+                return Err(Malformed(format!(
+                    "it names more than {MOST_COLUMNS} columns"
+                )));
             }
             let mut tables: Vec<_> = ask.tables.iter().map(|t| &t.table).collect();
             tables.sort();
@@ -187,14 +191,20 @@ impl Act {
                 names.sort();
                 names.dedup();
                 if names.len() != table.columns.len() {
-                    return Err(Malformed(format!("a column of {} is named twice", table.table)));
+                    return Err(Malformed(format!(
+                        "a column of {} is named twice",
+                        table.table
+                    )));
                 }
-                let hostile = |name: &str| name.is_empty() || name.contains('\0') || name.len() > 256;
+                let hostile =
+                    |name: &str| name.is_empty() || name.contains('\0') || name.len() > 256;
                 if names.iter().any(|n| hostile(n))
                     || hostile(&table.table.schema)
                     || hostile(&table.table.table)
                 {
-                    return Err(Malformed("a name is empty, too long or holds a zero byte".into()));
+                    return Err(Malformed(
+                        "a name is empty, too long or holds a zero byte".into(),
+                    ));
                 }
             }
         }
@@ -233,7 +243,8 @@ impl Submission {
         }
         let submission: Self =
             serde_json::from_slice(bytes).map_err(|error| Malformed(error.to_string()))?;
-        if submission.nonce.len() != 32 || !submission.nonce.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if submission.nonce.len() != 32 || !submission.nonce.bytes().all(|b| b.is_ascii_hexdigit())
+        {
             return Err(Malformed("its nonce is not 32 hexadecimal digits".into()));
         }
         submission.act.check()?;

@@ -15,7 +15,9 @@ use crate::stores::{Change, Effect, Fact, FindLeases, FindRequests, Lock, StoreE
 
 use super::drain::{Drained, Whose, drain};
 use super::target::{Failing, Overdue, TargetReport};
-use super::{Operator, activate, arrive, commit_each, events, publish, recover, revoke, strays, view};
+use super::{
+    Operator, activate, arrive, commit_each, events, publish, recover, revoke, strays, view,
+};
 
 /// Draining begins at the latest after this long, even if a target has not answered by then.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -133,9 +135,11 @@ async fn whole(op: &Operator, only: Option<&TargetName>, report: &mut SweepRepor
     let (arrived, mut arrivals) = watch::channel(0_usize);
     let (open, gate) = watch::channel(false);
     let all = chosen.len();
-    let visits = join_all(chosen.into_iter().map(|(name, address)| {
-        visit(op, name, address, Some(&arrived), gate.clone(), true)
-    }));
+    let visits = join_all(
+        chosen
+            .into_iter()
+            .map(|(name, address)| visit(op, name, address, Some(&arrived), gate.clone(), true)),
+    );
     let house = async {
         // Due revokes go first everywhere; a target that does not answer holds up the others for this long at most.
         let _ = tokio::time::timeout(PATIENCE, arrivals.wait_for(|count| *count >= all)).await;
@@ -156,7 +160,10 @@ async fn whole(op: &Operator, only: Option<&TargetName>, report: &mut SweepRepor
 
 async fn mine(op: &Operator, person: &Person, report: &mut SweepReport) {
     let drained = drain(op, Whose::Mine(person)).await;
-    let touched: Vec<RequestId> = drained.as_ref().map(|d| d.touched.clone()).unwrap_or_default();
+    let touched: Vec<RequestId> = drained
+        .as_ref()
+        .map(|d| d.touched.clone())
+        .unwrap_or_default();
     take_in(report, drained);
     let mut targets: Vec<TargetName> = Vec::new();
     for id in &touched {
@@ -250,7 +257,12 @@ async fn visit(
     report
 }
 
-async fn take_due(op: &Operator, name: &TargetName, engine: &mut dyn Engine, report: &mut TargetReport) {
+async fn take_due(
+    op: &Operator,
+    name: &TargetName,
+    engine: &mut dyn Engine,
+    report: &mut TargetReport,
+) {
     report.overdue.clear();
     match revoke::due(op, name, engine, report).await {
         Ok(()) => match others_database(op, name, engine) {
@@ -259,7 +271,8 @@ async fn take_due(op: &Operator, name: &TargetName, engine: &mut dyn Engine, rep
         },
         Err(error) => {
             report.file(error);
-            if let Ok(overdue) = still_due(op, name, &op.now(), "the target could not be worked on") {
+            if let Ok(overdue) = still_due(op, name, &op.now(), "the target could not be worked on")
+            {
                 report.overdue.extend(overdue);
             }
         }
@@ -276,7 +289,8 @@ async fn give(
     whole: bool,
 ) -> Result<(), Failing> {
     if !others_database(op, name, engine)?.is_empty() {
-        report.held_back = Some("the server is another one than the leases of this target were given on".into());
+        report.held_back =
+            Some("the server is another one than the leases of this target were given on".into());
         return Ok(());
     }
     arrive::submitted(op, name, engine, report).await?;
@@ -290,7 +304,11 @@ async fn give(
 }
 
 /// Live leases of this target that were given on another server than the one that answers: never touched.
-fn others_database(op: &Operator, name: &TargetName, engine: &dyn Engine) -> Result<Vec<Overdue>, StoreError> {
+fn others_database(
+    op: &Operator,
+    name: &TargetName,
+    engine: &dyn Engine,
+) -> Result<Vec<Overdue>, StoreError> {
     let leases = op.ledger.leases(&FindLeases::Live(Some(name.clone())))?;
     Ok(leases
         .iter()
@@ -349,8 +367,14 @@ fn complain(op: &Operator, name: &TargetName, why: &str) -> Result<(), StoreErro
         let events = events::by_subject(mine)
             .into_iter()
             .map(|(subject, leases)| {
-                let mut line =
-                    events::of_leases(EventKind::RevokeFailed, &op.itself(), &saved, &subject, &leases, None);
+                let mut line = events::of_leases(
+                    EventKind::RevokeFailed,
+                    &op.itself(),
+                    &saved,
+                    &subject,
+                    &leases,
+                    None,
+                );
                 line.why = Some(why.to_owned());
                 line
             })
@@ -366,17 +390,30 @@ fn complain(op: &Operator, name: &TargetName, why: &str) -> Result<(), StoreErro
     commit_each(op, &now, changes)
 }
 
-fn still_due(op: &Operator, name: &TargetName, now: &Now, why: &str) -> Result<Vec<Overdue>, StoreError> {
+fn still_due(
+    op: &Operator,
+    name: &TargetName,
+    now: &Now,
+    why: &str,
+) -> Result<Vec<Overdue>, StoreError> {
     let due = revoke::Due::read(op, name, now)?;
     let mut report = TargetReport::new(name);
-    for lease in due.leases.iter().filter(|l| l.state.is_live() && due.is_due(l, now)) {
+    for lease in due
+        .leases
+        .iter()
+        .filter(|l| l.state.is_live() && due.is_due(l, now))
+    {
         report.trouble(lease, why, now.at);
     }
     Ok(report.overdue)
 }
 
 /// Live leases of targets that left the settings: never touched, never forgotten.
-fn elsewhere(op: &Operator, only: Option<&TargetName>, report: &mut SweepReport) -> Vec<TargetReport> {
+fn elsewhere(
+    op: &Operator,
+    only: Option<&TargetName>,
+    report: &mut SweepReport,
+) -> Vec<TargetReport> {
     if only.is_some() {
         return Vec::new();
     }
@@ -388,7 +425,10 @@ fn elsewhere(op: &Operator, only: Option<&TargetName>, report: &mut SweepReport)
         }
     };
     let mut lost: BTreeMap<TargetName, TargetReport> = BTreeMap::new();
-    for lease in leases.iter().filter(|l| !op.rules.targets.contains_key(&l.target)) {
+    for lease in leases
+        .iter()
+        .filter(|l| !op.rules.targets.contains_key(&l.target))
+    {
         lost.entry(lease.target.clone())
             .or_insert_with(|| TargetReport::new(&lease.target))
             .trouble(
@@ -401,7 +441,11 @@ fn elsewhere(op: &Operator, only: Option<&TargetName>, report: &mut SweepReport)
 }
 
 /// Connects; the connection is checked against what the ledger knows later, where leases are at stake.
-async fn connect(op: &Operator, name: &TargetName, address: &Address) -> Result<Box<dyn Engine>, EngineError> {
+async fn connect(
+    op: &Operator,
+    name: &TargetName,
+    address: &Address,
+) -> Result<Box<dyn Engine>, EngineError> {
     let _ = (op, name);
     engines::connect(address).await
 }
@@ -482,7 +526,11 @@ pub fn note_settings(op: &Operator) -> Result<(), StoreError> {
 }
 
 /// What the catalog has of the protected tables, for pickers; saved only when it has changed.
-async fn remember_columns(op: &Operator, name: &TargetName, engine: &mut dyn Engine) -> Result<(), Failing> {
+async fn remember_columns(
+    op: &Operator,
+    name: &TargetName,
+    engine: &mut dyn Engine,
+) -> Result<(), Failing> {
     let catalog = engine.catalog().await?;
     let mut columns: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for protected in op
@@ -490,7 +538,10 @@ async fn remember_columns(op: &Operator, name: &TargetName, engine: &mut dyn Eng
         .book
         .protected(name, op.rules.ignores_column_case(name), &catalog)
     {
-        columns.entry(protected.table).or_default().push(protected.column);
+        columns
+            .entry(protected.table)
+            .or_default()
+            .push(protected.column);
     }
     let mut all: view::Protected = op
         .ledger
@@ -534,7 +585,9 @@ fn remember(op: &Operator, report: &SweepReport) -> Result<(), StoreError> {
             record.unreachable.insert(name, why);
         }
     }
-    record.done.retain(|name, _| op.rules.targets.contains_key(name));
+    record
+        .done
+        .retain(|name, _| op.rules.targets.contains_key(name));
     let mut effects = vec![Effect::SetFact {
         fact: Fact::LastSweepReport,
         value: serde_json::to_string(&record).unwrap_or_default(),

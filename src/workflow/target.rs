@@ -75,7 +75,10 @@ impl TargetReport {
     }
 
     pub fn trouble(&mut self, lease: &Lease, why: &str, now: At) {
-        let what = match (lease.privilege.named.table(), lease.privilege.named.column()) {
+        let what = match (
+            lease.privilege.named.table(),
+            lease.privilege.named.column(),
+        ) {
             (Some(table), Some(column)) => format!("{table}:{column} of {}", lease.grantee),
             _ => format!("USAGE of {}", lease.grantee),
         };
@@ -98,7 +101,9 @@ impl TargetReport {
     /// Files an error where it belongs.
     pub fn file(&mut self, error: Failing) {
         match error {
-            Failing::Engine(error) if error.is_unreachable() => self.unreachable = Some(error.to_string()),
+            Failing::Engine(error) if error.is_unreachable() => {
+                self.unreachable = Some(error.to_string())
+            }
             Failing::Engine(error) => self.errors.push(error.to_string()),
             Failing::Ledger(error) => self.ledger_errors.push(error.to_string()),
             Failing::Audit(error) => self.audit_errors.push(error),

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::access::privilege::Thing;
 use crate::access::{
-    ApprovalLine, At, ColumnName, Grantee, Lease, LeaseState, Now, Person, Request, RequestId, State,
-    TableColumns, TableName, TargetName, Ttl,
+    ApprovalLine, At, ColumnName, Grantee, Lease, LeaseState, Now, Person, Request, RequestId,
+    State, TableColumns, TableName, TargetName, Ttl,
 };
 use crate::policy::approvals;
 use crate::stores::{Fact, FindLeases, FindRequests, StoreError};
@@ -124,8 +124,12 @@ impl LeaseView {
             LeaseState::Disputed { why } => (None, Some(why.clone())),
             LeaseState::Revoked { ended_at } => (Some(*ended_at), None),
             LeaseState::Gone { ended_at, why } => (Some(*ended_at), Some(why.clone())),
-            LeaseState::Covered { ended_at, by } => (Some(*ended_at), Some(format!("goes on with {by}"))),
-            LeaseState::Left { ended_at, by } => (Some(*ended_at), Some(format!("{by} left it standing"))),
+            LeaseState::Covered { ended_at, by } => {
+                (Some(*ended_at), Some(format!("goes on with {by}")))
+            }
+            LeaseState::Left { ended_at, by } => {
+                (Some(*ended_at), Some(format!("{by} left it standing")))
+            }
         };
         Self {
             table: lease.privilege.named.table().cloned(),
@@ -167,14 +171,22 @@ pub fn digest(request: &Request) -> String {
 }
 
 /// The view of one request; `with_events` adds its audit lines.
-pub fn of_request(op: &Operator, request: &Request, with_events: bool) -> Result<RequestView, StoreError> {
+pub fn of_request(
+    op: &Operator,
+    request: &Request,
+    with_events: bool,
+) -> Result<RequestView, StoreError> {
     let leases = if request.expires_at.is_some() {
         op.ledger.leases(&FindLeases::Of(request.id.clone()))?
     } else {
         Vec::new()
     };
     let directory = op.rules.people.directory();
-    let given: Vec<&str> = request.approvals.iter().map(|a| a.by.name.as_str()).collect();
+    let given: Vec<&str> = request
+        .approvals
+        .iter()
+        .map(|a| a.by.name.as_str())
+        .collect();
     let (needs, approvers) = match (&request.terms, request.state) {
         (Some(terms), State::Submitted | State::Pending) => (
             approvals::missing(&terms.lines, &given, &request.requester.name, directory),
@@ -268,8 +280,13 @@ fn also_holds(op: &Operator, request: &Request) -> Result<Vec<String>, StoreErro
         .iter()
         .filter(|other| other.id != request.id)
         .flat_map(|other| {
-            let until = other.expires_at.map_or(String::new(), |at| format!(" until {at}"));
-            other.tables.iter().map(move |t| format!("{t}{until} ({})", other.id))
+            let until = other
+                .expires_at
+                .map_or(String::new(), |at| format!(" until {at}"));
+            other
+                .tables
+                .iter()
+                .map(move |t| format!("{t}{until} ({})", other.id))
         })
         .collect())
 }
@@ -312,10 +329,12 @@ fn shares_column(one: &Request, other: &Request, op: &Operator) -> bool {
         a == b || (fold && a.0.to_lowercase() == b.0.to_lowercase())
     };
     one.tables.iter().any(|a| {
-        other
-            .tables
-            .iter()
-            .any(|b| a.table == b.table && a.columns.iter().any(|c| b.columns.iter().any(|d| same(c, d))))
+        other.tables.iter().any(|b| {
+            a.table == b.table
+                && a.columns
+                    .iter()
+                    .any(|c| b.columns.iter().any(|d| same(c, d)))
+        })
     })
 }
 
@@ -365,8 +384,13 @@ pub fn columns_of(op: &Operator, user: &str) -> Result<Vec<ColumnView>, StoreErr
 pub fn columns(rules: &super::Rules, known: &Protected, user: &str) -> Vec<ColumnView> {
     let mut views = Vec::new();
     for target in rules.targets.keys() {
-        let Some(catalog) = known.get(target) else { continue };
-        for protected in rules.book.protected(target, rules.ignores_column_case(target), catalog) {
+        let Some(catalog) = known.get(target) else {
+            continue;
+        };
+        for protected in rules
+            .book
+            .protected(target, rules.ignores_column_case(target), catalog)
+        {
             let offers: Vec<OfferView> = rules
                 .book
                 .offers(
@@ -385,7 +409,9 @@ pub fn columns(rules: &super::Rules, known: &Protected, user: &str) -> Vec<Colum
                     approval: offer.approval,
                 })
                 .collect();
-            let Some(max) = offers.iter().map(|offer| offer.max).max() else { continue };
+            let Some(max) = offers.iter().map(|offer| offer.max).max() else {
+                continue;
+            };
             views.push(ColumnView {
                 target: target.clone(),
                 table: protected.table,
@@ -437,7 +463,11 @@ pub struct Visible {
 
 /// Whether a pending request waits for this person's yes or no.
 pub fn awaits(op: &Operator, request: &Request, person: &Person) -> bool {
-    let given: Vec<&str> = request.approvals.iter().map(|a| a.by.name.as_str()).collect();
+    let given: Vec<&str> = request
+        .approvals
+        .iter()
+        .map(|a| a.by.name.as_str())
+        .collect();
     request.state == State::Pending
         && request.requester.uid != person.uid
         && !given.contains(&person.name.as_str())
@@ -493,10 +523,18 @@ pub fn of_person(op: &Operator, person: &Person, now: &Now) -> Result<Vec<u8>, S
             .ledger
             .holds(false)?
             .iter()
-            .map(|hold| format!("hold {}: {} ({}, by {})", hold.number, hold.selector, hold.reason, hold.by))
+            .map(|hold| {
+                format!(
+                    "hold {}: {} ({}, by {})",
+                    hold.number, hold.selector, hold.reason, hold.by
+                )
+            })
             .collect(),
     };
-    for request in open.iter().chain(ended.iter().filter(|r| r.state.is_final())) {
+    for request in open
+        .iter()
+        .chain(ended.iter().filter(|r| r.state.is_final()))
+    {
         if request.requester.uid == person.uid {
             view.requests.push(of_request(op, request, true)?);
         } else if awaits(op, request, person) {
@@ -512,9 +550,10 @@ pub fn of_person(op: &Operator, person: &Person, now: &Now) -> Result<Vec<u8>, S
 pub fn decides(op: &Operator, request: &Request, person: &Person) -> bool {
     let directory = op.rules.people.directory();
     request.terms.as_ref().is_some_and(|terms| {
-        terms
-            .lines
-            .iter()
-            .any(|line| line.by.iter().any(|entry| directory.covers(entry, &person.name)))
+        terms.lines.iter().any(|line| {
+            line.by
+                .iter()
+                .any(|entry| directory.covers(entry, &person.name))
+        })
     })
 }

@@ -22,7 +22,10 @@ fn returned(shop: &Shop<'_>, id: &str) {
 }
 
 fn rename_column(shop: &Shop<'_>, table: &str, from: &str, to: &str) {
-    shop.dba(&format!("ALTER TABLE {} RENAME COLUMN {from} TO {to}", shop.table(table)));
+    shop.dba(&format!(
+        "ALTER TABLE {} RENAME COLUMN {from} TO {to}",
+        shop.table(table)
+    ));
 }
 
 /// `email` is renamed and another column takes its name. On Postgres the privilege follows the column; on MySQL and
@@ -31,17 +34,27 @@ fn a_renamed_column_is_taken_and_its_old_name_is_not(server: &Server) {
     let shop = Shop::on(server);
     let id = shop.lease(&alice(), "email", "1h");
     rename_column(&shop, "customers", "email", "old_email");
-    shop.dba(&format!("ALTER TABLE {} ADD COLUMN email varchar(80)", shop.table("customers")));
+    shop.dba(&format!(
+        "ALTER TABLE {} ADD COLUMN email varchar(80)",
+        shop.table("customers")
+    ));
     // A standing grant on what has the name now: it must survive.
     if server.kind() == Kind::Postgres {
-        shop.dba(&format!("GRANT SELECT (email) ON {} TO {}", shop.table("customers"), shop.account("jitbob")));
+        shop.dba(&format!(
+            "GRANT SELECT (email) ON {} TO {}",
+            shop.table("customers"),
+            shop.account("jitbob")
+        ));
     }
     returned(&shop, &id);
     assert_eq!(shop.state(&id), "ended");
     assert!(!shop.reads("jitalice", "old_email"));
     assert!(!shop.reads("jitalice", "email"));
     if server.kind() == Kind::Postgres {
-        assert!(shop.reads("jitbob", "email"), "bob's standing grant is not ours");
+        assert!(
+            shop.reads("jitbob", "email"),
+            "bob's standing grant is not ours"
+        );
     }
 }
 
@@ -53,7 +66,10 @@ fn swap(shop: &Shop<'_>) {
             shop.dba("ALTER TABLE customers_new RENAME TO customers");
         }
         Kind::Mysql | Kind::Mariadb => {
-            shop.dba(&format!("RENAME TABLE {a} TO {}, {b} TO {a}", shop.table("customers_old")));
+            shop.dba(&format!(
+                "RENAME TABLE {a} TO {}, {b} TO {a}",
+                shop.table("customers_old")
+            ));
         }
     }
 }
@@ -61,7 +77,10 @@ fn swap(shop: &Shop<'_>) {
 fn a_swapped_table_does_not_lead_to_the_wrong_one(server: &Server) {
     let shop = Shop::on(server);
     let id = shop.lease(&alice(), "email", "1h");
-    shop.dba(&format!("CREATE TABLE {} (id int, email varchar(80))", shop.table("customers_new")));
+    shop.dba(&format!(
+        "CREATE TABLE {} (id int, email varchar(80))",
+        shop.table("customers_new")
+    ));
     swap(&shop);
     returned(&shop, &id);
     assert_eq!(shop.state(&id), "ended");
@@ -74,7 +93,10 @@ fn a_table_made_again_cannot_be_read(server: &Server) {
     let shop = Shop::on(server);
     let id = shop.lease(&alice(), "email", "1h");
     shop.dba(&format!("DROP TABLE {}", shop.table("customers")));
-    shop.dba(&format!("CREATE TABLE {} (id int, email varchar(80))", shop.table("customers")));
+    shop.dba(&format!(
+        "CREATE TABLE {} (id int, email varchar(80))",
+        shop.table("customers")
+    ));
     returned(&shop, &id);
     assert_eq!(shop.state(&id), "ended");
     assert!(!shop.reads("jitalice", "email"));
@@ -84,8 +106,14 @@ fn a_table_made_again_cannot_be_read(server: &Server) {
 fn a_column_made_again_cannot_be_read(server: &Server) {
     let shop = Shop::on(server);
     let id = shop.lease(&alice(), "email", "1h");
-    shop.dba(&format!("ALTER TABLE {} DROP COLUMN email", shop.table("customers")));
-    shop.dba(&format!("ALTER TABLE {} ADD COLUMN email varchar(80)", shop.table("customers")));
+    shop.dba(&format!(
+        "ALTER TABLE {} DROP COLUMN email",
+        shop.table("customers")
+    ));
+    shop.dba(&format!(
+        "ALTER TABLE {} ADD COLUMN email varchar(80)",
+        shop.table("customers")
+    ));
     returned(&shop, &id);
     assert_eq!(shop.state(&id), "ended");
     assert!(!shop.reads("jitalice", "email"));
@@ -96,7 +124,14 @@ fn a_dropped_account_is_gone_and_no_error(server: &Server) {
     let id = shop.lease(&alice(), "email", "1h");
     match server.kind() {
         Kind::Postgres => {
-            shop.dba(&format!("DROP OWNED BY {0}; DROP ROLE {0}", shop.login("jitalice")));
+            // DROP OWNED takes only what the owner gave: our rows must go as our grantor before the role can.
+            shop.dba(&format!(
+                "BEGIN; SET LOCAL ROLE jit_grantor_{}; REVOKE SELECT (email) ON customers FROM {}; COMMIT",
+                shop.suffix,
+                shop.login("jitalice")
+            ));
+            shop.dba(&format!("DROP OWNED BY {0}", shop.login("jitalice")));
+            shop.dba(&format!("DROP ROLE {}", shop.login("jitalice")));
         }
         Kind::Mysql | Kind::Mariadb => {
             shop.dba(&format!("DROP USER {}", shop.account("jitalice")));
@@ -116,11 +151,17 @@ fn a_renamed_account_loses_it(server: &Server) {
     let new = shop.login("renamed");
     match server.kind() {
         Kind::Postgres => {
-            shop.dba(&format!("ALTER ROLE {} RENAME TO {new}", shop.login("jitalice")));
+            shop.dba(&format!(
+                "ALTER ROLE {} RENAME TO {new}",
+                shop.login("jitalice")
+            ));
             shop.dba(&format!("ALTER ROLE {new} PASSWORD 'open sesame'"));
         }
         Kind::Mysql | Kind::Mariadb => {
-            shop.dba(&format!("RENAME USER {} TO '{new}'@'%'", shop.account("jitalice")));
+            shop.dba(&format!(
+                "RENAME USER {} TO '{new}'@'%'",
+                shop.account("jitalice")
+            ));
         }
     }
     assert!(shop.reads("renamed", "email"), "the account took it along");
@@ -144,9 +185,13 @@ fn a_replaced_table_is_not_granted_after_its_approval(server: &Server) {
     let shop = Shop::on(server);
     let id = shop.ask(&alice(), "email", "1h", &[]);
     shop.sweep().ok();
-    shop.dba(&format!("CREATE TABLE {} (id int, email varchar(80))", shop.table("customers_new")));
+    shop.dba(&format!(
+        "CREATE TABLE {} (id int, email varchar(80))",
+        shop.table("customers_new")
+    ));
     swap(&shop);
-    shop.jit(&crate::support::people::dave(), &["approve", &id, "--yes"]).ok();
+    shop.jit(&crate::support::people::dave(), &["approve", &id, "--yes"])
+        .ok();
     shop.sweep();
     if server.kind() == Kind::Postgres {
         assert_eq!(shop.state(&id), "failed");
@@ -162,7 +207,10 @@ fn a_column_of_a_renamed_table_and_schema_is_found(server: &Server) {
     let id = shop.lease(&alice(), "email", "1h");
     shop.dba("ALTER TABLE public.customers RENAME TO \"Kunden \"\"alt\"\"\"");
     shop.dba("ALTER SCHEMA public RENAME TO \"Öffentlich.\"");
-    shop.dba(&format!("GRANT USAGE ON SCHEMA \"Öffentlich.\" TO {}", shop.account("jitalice")));
+    shop.dba(&format!(
+        "GRANT USAGE ON SCHEMA \"Öffentlich.\" TO {}",
+        shop.account("jitalice")
+    ));
     let sql = "SELECT email FROM \"Öffentlich.\".\"Kunden \"\"alt\"\"\"";
     assert!(shop.selects("jitalice", sql));
     returned(&shop, &id);

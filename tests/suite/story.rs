@@ -30,12 +30,16 @@ fn a_column_is_asked_approved_read_and_taken_back(server: &Server) {
     // Neither of them is an operator: both see only what operators put into their mailboxes.
     let seen = shop.jit(&alice(), &["show", &id, "-o", "json"]).ok().json();
     assert_eq!(seen["state"], "pending");
-    assert_eq!(seen["approvers"], serde_json::json!(["jitcarol", "jitdave"]));
+    assert_eq!(
+        seen["approvers"],
+        serde_json::json!(["jitcarol", "jitdave"])
+    );
     shop.jit(&bob(), &["show", &id]).exit(4);
     let waiting = shop.jit(&dave(), &["list", "--awaiting-me", "-q"]).ok().out;
     assert_eq!(waiting.trim(), id);
 
-    shop.jit(&dave(), &["approve", &id, "--yes", "--note", "go on"]).ok();
+    shop.jit(&dave(), &["approve", &id, "--yes", "--note", "go on"])
+        .ok();
     shop.sweep().ok();
     let granted = shop.show(&id);
     assert_eq!(granted["state"], "active", "{granted:#}");
@@ -59,14 +63,29 @@ fn a_column_is_asked_approved_read_and_taken_back(server: &Server) {
         .collect();
     assert_eq!(
         story,
-        ["requested", "approved", "granting", "granted", "revoking", "revoked"]
+        [
+            "requested",
+            "approved",
+            "granting",
+            "granted",
+            "revoking",
+            "revoked"
+        ]
     );
     let granting = &shop.events("granting")[0];
-    assert!(granting["sql"][0].as_str().is_some_and(|sql| sql.contains("GRANT")), "{granting:#}");
+    assert!(
+        granting["sql"][0]
+            .as_str()
+            .is_some_and(|sql| sql.contains("GRANT")),
+        "{granting:#}"
+    );
     let revoked = &shop.events("revoked")[0];
     assert_eq!(revoked["observed"]["row"], "absent");
     assert_eq!(revoked["approvers"], serde_json::json!(["jitdave"]));
-    assert!(revoked["late_s"].as_f64().is_some_and(|late| late < 60.0), "{revoked:#}");
+    assert!(
+        revoked["late_s"].as_f64().is_some_and(|late| late < 60.0),
+        "{revoked:#}"
+    );
     shop.audit_is_sound();
     // Nothing to do, nothing to say.
     let quiet = shop.sweep().ok();
@@ -90,7 +109,9 @@ fn two_approvers_must_be_different_people(server: &Server) {
     shop.sweep().ok();
     shop.jit(&carol(), &["approve", &id, "--yes"]).ok();
     assert_eq!(shop.state(&id), "pending");
-    shop.jit(&carol(), &["approve", &id, "--yes"]).exit(3).says("approved");
+    shop.jit(&carol(), &["approve", &id, "--yes"])
+        .exit(4)
+        .says("approved");
     assert!(!shop.reads("jitalice", "ssn"));
     shop.jit(&dave(), &["approve", &id, "--yes"]).ok();
     shop.sweep().ok();
@@ -105,7 +126,10 @@ fn access_is_given_back_early(server: &Server) {
     shop.sweep().ok();
     assert!(!shop.reads("jitalice", "email"));
     let view = shop.show(&id);
-    assert_eq!((view["state"].as_str(), view["ended"].as_str()), (Some("ended"), Some("returned")));
+    assert_eq!(
+        (view["state"].as_str(), view["ended"].as_str()),
+        (Some("ended"), Some("returned"))
+    );
     assert_eq!(shop.events("revoked")[0]["late_s"], 0.0);
 }
 
@@ -113,8 +137,10 @@ fn an_approver_may_shorten_and_never_lengthen(server: &Server) {
     let shop = Shop::on(server);
     let id = shop.ask(&alice(), "email", "1h", &[]);
     shop.sweep().ok();
-    shop.jit(&carol(), &["approve", &id, "--for", "2h", "--yes"]).exit(2);
-    shop.jit(&carol(), &["approve", &id, "--for", "10m", "--yes"]).ok();
+    shop.jit(&carol(), &["approve", &id, "--for", "2h", "--yes"])
+        .exit(2);
+    shop.jit(&carol(), &["approve", &id, "--for", "10m", "--yes"])
+        .ok();
     shop.sweep().ok();
     let view = shop.show(&id);
     assert_eq!(view["lease_ttl"], "10m");
@@ -129,7 +155,10 @@ fn an_extension_goes_on_without_a_gap(server: &Server) {
     let shop = Shop::on(server);
     let first = shop.lease(&alice(), "email", "3s");
     let more = shop
-        .jit(&alice(), &["extend", &first, "--for", "1h", "--reason", "not done"])
+        .jit(
+            &alice(),
+            &["extend", &first, "--for", "1h", "--reason", "not done"],
+        )
         .ok()
         .out;
     let second = more.lines().next().expect("an id").to_owned();
@@ -138,7 +167,10 @@ fn an_extension_goes_on_without_a_gap(server: &Server) {
     std::thread::sleep(Duration::from_millis(3200));
     shop.sweep().ok();
     assert_eq!(shop.state(&first), "ended");
-    assert!(shop.reads("jitalice", "email"), "the extension keeps the column");
+    assert!(
+        shop.reads("jitalice", "email"),
+        "the extension keeps the column"
+    );
     let kept = &shop.events("kept")[0];
     assert_eq!(kept["request"], first.as_str());
     shop.jit(&alice(), &["return", &second]).ok();
@@ -154,9 +186,12 @@ fn an_operators_own_command_takes_effect_at_once(server: &Server) {
     let id = shop.ask(&alice(), "email", "1h", &[]);
     shop.sweep().ok();
     // carol is a member of the operators' group: her approval is drained, and granted, by her own command.
-    shop.jit(&carol(), &["approve", &id, "--yes"]).ok().says("active");
+    shop.jit(&carol(), &["approve", &id, "--yes"])
+        .ok()
+        .says("active");
     assert!(shop.reads("jitalice", "email"));
-    shop.jit(&carol(), &["revoke", &id, "--reason", "enough", "--yes"]).ok();
+    shop.jit(&carol(), &["revoke", &id, "--reason", "enough", "--yes"])
+        .ok();
     assert!(!shop.reads("jitalice", "email"));
     shop.jit(&cron(), &["list"]).ok().says("nothing");
 }

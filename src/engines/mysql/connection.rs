@@ -192,7 +192,10 @@ fn unreachable_end(address: &str) -> Result<Vec<Row>, EngineError> {
 
 /// Server errors after which nothing more is answered: shutdown, killed, idle too long.
 fn ends_the_session(code: u16) -> bool {
-    matches!(code, 1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1184 | 1927 | 3169 | 4031)
+    matches!(
+        code,
+        1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1184 | 1927 | 3169 | 4031
+    )
 }
 
 fn say(address: &str, sql: &str, took: Duration, answered: bool) {

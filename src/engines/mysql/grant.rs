@@ -109,7 +109,9 @@ fn job(
     };
     for privilege in &order.privileges {
         let place = Place::of(privilege)
-            .filter(|place| Place::named(&privilege.named).as_ref().map(Place::key) == Some(place.key()))
+            .filter(|place| {
+                Place::named(&privilege.named).as_ref().map(Place::key) == Some(place.key())
+            })
             .ok_or_else(|| {
                 changed(
                     "the order".to_owned(),

@@ -286,12 +286,9 @@ pub(super) fn spelled<'s>(
 }
 
 pub(super) async fn catalog(link: &mut Link) -> Result<Catalog, EngineError> {
-    let rows = read::<(String, String, String)>(
-        link,
-        include_str!("sql/catalog.sql"),
-        Params::Empty,
-    )
-    .await?;
+    let rows =
+        read::<(String, String, String)>(link, include_str!("sql/catalog.sql"), Params::Empty)
+            .await?;
     let mut catalog = Catalog::new();
     for (schema, table, column) in rows {
         let column = ColumnName(column);
@@ -307,8 +304,7 @@ pub(super) async fn catalog(link: &mut Link) -> Result<Catalog, EngineError> {
 
 /// All names of tables and views that our account may see.
 pub(super) async fn names(link: &mut Link) -> Result<Vec<TableName>, EngineError> {
-    let rows =
-        read::<(String, String)>(link, include_str!("sql/names.sql"), Params::Empty).await?;
+    let rows = read::<(String, String)>(link, include_str!("sql/names.sql"), Params::Empty).await?;
     Ok(rows
         .into_iter()
         .map(|(schema, table)| TableName::new(schema, table))

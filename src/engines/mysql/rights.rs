@@ -286,11 +286,7 @@ impl Rights {
             if proxied.user.is_empty() {
                 continue;
             }
-            for account in self
-                .roles_of(&proxied)
-                .into_iter()
-                .chain([proxied.clone()])
-            {
+            for account in self.roles_of(&proxied).into_iter().chain([proxied.clone()]) {
                 holders.push(Holder {
                     account,
                     said: format!("as proxy for {proxied}"),

@@ -429,10 +429,7 @@ pub(super) async fn strays(
         if owned.contains(&privilege.key()) {
             continue;
         }
-        let Some(row) = rows
-            .variants(place)
-            .find(|row| row.column == place.column)
-        else {
+        let Some(row) = rows.variants(place).find(|row| row.column == place.column) else {
             continue;
         };
         let today = rows.stamp(&place.table, row, server.is_mariadb());
@@ -450,13 +447,11 @@ pub(super) async fn strays(
                 || recorded.is_some_and(|stamp| stamp.at == today.at)
         };
         if ours {
-            strays
-                .entry(privilege.key())
-                .or_insert_with(|| Privilege {
-                    identity: privilege.identity.clone(),
-                    named: named(place, &place.account, &row.column),
-                    stamp: today.text(),
-                });
+            strays.entry(privilege.key()).or_insert_with(|| Privilege {
+                identity: privilege.identity.clone(),
+                named: named(place, &place.account, &row.column),
+                stamp: today.text(),
+            });
         }
     }
     Ok(strays.into_values().collect())

@@ -361,12 +361,7 @@ impl Look<'_> {
                 ));
             }
         }
-        if self
-            .rights
-            .users
-            .keys()
-            .any(|other| other.user.is_empty())
-        {
+        if self.rights.users.keys().any(|other| other.user.is_empty()) {
             caveats.push(format!(
                 "The server has an anonymous account: a login as {account} may end as that one, without these \
                  columns."
@@ -428,7 +423,12 @@ fn add(survey: &mut Survey, table: &TableName, account: &Account, column: &str) 
 fn near(wanted: &str, names: impl Iterator<Item = String>) -> Vec<String> {
     let wanted = wanted.to_lowercase();
     let mut scored: Vec<(f64, String)> = names
-        .map(|name| (strsim::normalized_damerau_levenshtein(&wanted, &name.to_lowercase()), name))
+        .map(|name| {
+            (
+                strsim::normalized_damerau_levenshtein(&wanted, &name.to_lowercase()),
+                name,
+            )
+        })
         .filter(|(score, _)| *score > 0.65)
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));

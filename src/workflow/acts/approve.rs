@@ -34,8 +34,15 @@ pub fn judge(op: &Operator, incoming: &Incoming<'_>, yes: &Yes<'_>) -> Result<Ou
             request.id, request.id
         ))));
     }
-    if request.approvals.iter().any(|given| given.by.uid == incoming.person.uid) {
-        return Ok(Err(Rejection::new(format!("you have approved {} already", request.id))));
+    if request
+        .approvals
+        .iter()
+        .any(|given| given.by.uid == incoming.person.uid)
+    {
+        return Ok(Err(Rejection::new(format!(
+            "you have approved {} already",
+            request.id
+        ))));
     }
     if let Some(ttl) = yes.ttl
         && ttl > request.ttl
@@ -88,7 +95,12 @@ fn failed(op: &Operator, request: &Request, incoming: &Incoming<'_>, why: String
     let why = failed.outcome.clone();
     Accepted {
         change: Change {
-            events: events::of_request(EventKind::GrantFailed, &op.itself(), &failed, why.as_deref()),
+            events: events::of_request(
+                EventKind::GrantFailed,
+                &op.itself(),
+                &failed,
+                why.as_deref(),
+            ),
             effects: vec![Effect::SaveRequest {
                 was: request.state,
                 now: Box::new(failed),
@@ -101,7 +113,11 @@ fn failed(op: &Operator, request: &Request, incoming: &Incoming<'_>, why: String
 
 /// Whether the recorded and the current approval lines are both met.
 pub fn met(op: &Operator, request: &Request, current: &Terms) -> bool {
-    let given: Vec<&str> = request.approvals.iter().map(|a| a.by.name.as_str()).collect();
+    let given: Vec<&str> = request
+        .approvals
+        .iter()
+        .map(|a| a.by.name.as_str())
+        .collect();
     let directory = op.rules.people.directory();
     request
         .terms
@@ -126,10 +142,11 @@ pub fn may_decide(
     }
     let directory = op.rules.people.directory();
     let named = request.terms.as_ref().is_some_and(|terms| {
-        terms
-            .lines
-            .iter()
-            .any(|line| line.by.iter().any(|entry| directory.covers(entry, &person.name)))
+        terms.lines.iter().any(|line| {
+            line.by
+                .iter()
+                .any(|entry| directory.covers(entry, &person.name))
+        })
     });
     if !named {
         return Err(Rejection::new(format!(

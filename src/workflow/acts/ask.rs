@@ -4,9 +4,9 @@ use crate::access::{Now, Request, RequestId, State};
 use crate::audit::event::EventKind;
 use crate::policy::Judgement;
 use crate::stores::{Change, Effect, StoreError};
+use crate::workflow::rules::Asked;
 use crate::workflow::submission::AskAct;
 use crate::workflow::{Operator, events, view};
-use crate::workflow::rules::Asked;
 
 use super::{Accepted, Incoming, Outcome, Rejection, moved, or_reject};
 
@@ -16,10 +16,15 @@ pub fn judge(op: &Operator, incoming: &Incoming<'_>, ask: &AskAct) -> Result<Out
     let id = RequestId::of_submission(incoming.person.uid, incoming.bytes);
     if op.ledger.request(&id)?.is_some() {
         // Forty bits of hash: it happens to nobody, and if it does, asking again mends it.
-        return Ok(Err(Rejection::new(format!("there is a request {id} already; ask again"))));
+        return Ok(Err(Rejection::new(format!(
+            "there is a request {id} already; ask again"
+        ))));
     }
     if !op.rules.targets.contains_key(&ask.target) {
-        return Ok(Err(Rejection::new(format!("there is no target {}", ask.target))));
+        return Ok(Err(Rejection::new(format!(
+            "there is no target {}",
+            ask.target
+        ))));
     }
     let grantee = match op.rules.people.grantee(&ask.target, &incoming.person.name) {
         Ok(grantee) => grantee,
@@ -72,9 +77,12 @@ pub fn judge(op: &Operator, incoming: &Incoming<'_>, ask: &AskAct) -> Result<Out
     };
     if let Some(why) = refusal {
         let refused = moved(request.clone(), State::Refused, now, Some(why.clone()));
-        change
-            .events
-            .extend(events::of_request(EventKind::Refused, &op.itself(), &refused, Some(&why)));
+        change.events.extend(events::of_request(
+            EventKind::Refused,
+            &op.itself(),
+            &refused,
+            Some(&why),
+        ));
         change.effects.push(Effect::SaveRequest {
             was: State::Submitted,
             now: Box::new(refused),
@@ -90,7 +98,10 @@ pub fn judge(op: &Operator, incoming: &Incoming<'_>, ask: &AskAct) -> Result<Out
 /// Extending goes on with one's own access, to the same columns.
 fn may_extend(extended: &Request, incoming: &Incoming<'_>, ask: &AskAct) -> Result<(), Rejection> {
     if extended.requester != *incoming.person {
-        return Err(Rejection::new(format!("request {} is not yours", extended.id)));
+        return Err(Rejection::new(format!(
+            "request {} is not yours",
+            extended.id
+        )));
     }
     if extended.state != State::Active {
         return Err(Rejection::new(format!(

@@ -23,7 +23,10 @@ pub fn judge(
         } else {
             String::new()
         };
-        return Ok(Err(Rejection::new(format!("request {id} is {}{hint}", request.state))));
+        return Ok(Err(Rejection::new(format!(
+            "request {id} is {}{hint}",
+            request.state
+        ))));
     }
     let was = request.state;
     let outcome = format!("{} denied it: {reason}", incoming.person.name);

@@ -22,7 +22,9 @@ pub fn judge(
         .iter()
         .find(|number| !standing.iter().any(|hold| hold.number == **number))
     {
-        return Ok(Err(Rejection::new(format!("there is no hold {missing} now"))));
+        return Ok(Err(Rejection::new(format!(
+            "there is no hold {missing} now"
+        ))));
     }
     if standing.is_empty() {
         return Ok(Err(Rejection::new("nothing is held")));

@@ -24,7 +24,10 @@ pub fn by_id(
             ))));
         }
         if request.state.is_final() {
-            return Ok(Err(Rejection::new(format!("request {id} is {} already", request.state))));
+            return Ok(Err(Rejection::new(format!(
+                "request {id} is {} already",
+                request.state
+            ))));
         }
         accepted.request.get_or_insert_with(|| id.clone());
         end(&mut accepted.change, incoming, request, reason);
@@ -54,7 +57,14 @@ pub fn by_selector(
         ended += 1;
         end(&mut accepted.change, incoming, request, reason);
     }
-    let number = op.ledger.holds(true)?.iter().map(|h| h.number).max().unwrap_or(0) + 1;
+    let number = op
+        .ledger
+        .holds(true)?
+        .iter()
+        .map(|h| h.number)
+        .max()
+        .unwrap_or(0)
+        + 1;
     let mut line = Draft::new(EventKind::Held, &incoming.actor());
     line.target = selector.target.clone();
     line.grantee = selector.grantee.clone();
@@ -106,9 +116,12 @@ fn end(change: &mut Change, incoming: &Incoming<'_>, request: Request, reason: &
         }
         _ => return,
     };
-    change
-        .events
-        .extend(events::of_request(kind, &incoming.actor(), &request, Some(reason)));
+    change.events.extend(events::of_request(
+        kind,
+        &incoming.actor(),
+        &request,
+        Some(reason),
+    ));
     change.effects.push(Effect::SaveRequest {
         was,
         now: Box::new(request),

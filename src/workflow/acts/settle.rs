@@ -17,7 +17,9 @@ pub fn judge(
     reason: &str,
 ) -> Result<Outcome, StoreError> {
     if !is_admin(op, incoming) {
-        return Ok(Err(Rejection::new("only admins may settle a disputed lease")));
+        return Ok(Err(Rejection::new(
+            "only admins may settle a disputed lease",
+        )));
     }
     let request = or_reject!(super::find(op, id)?);
     let disputed: Vec<_> = op
@@ -27,15 +29,22 @@ pub fn judge(
         .filter(|lease| matches!(lease.state, LeaseState::Disputed { .. }))
         .collect();
     if disputed.is_empty() {
-        return Ok(Err(Rejection::new(format!("nothing of request {id} is disputed"))));
+        return Ok(Err(Rejection::new(format!(
+            "nothing of request {id} is disputed"
+        ))));
     }
     let mut accepted = Accepted {
         request: Some(id.clone()),
         ..Accepted::default()
     };
     for (subject, leases) in events::by_subject(&disputed) {
-        let kind = if keep { EventKind::Kept } else { EventKind::Revoking };
-        let mut line = events::of_leases(kind, &incoming.actor(), &request, &subject, &leases, None);
+        let kind = if keep {
+            EventKind::Kept
+        } else {
+            EventKind::Revoking
+        };
+        let mut line =
+            events::of_leases(kind, &incoming.actor(), &request, &subject, &leases, None);
         line.why = Some(reason.to_owned());
         if keep {
             let due = leases.first().map(|lease| lease.expires_at);
@@ -54,7 +63,10 @@ pub fn judge(
             lease.state = LeaseState::Held;
             lease.privilege.stamp = None;
         }
-        accepted.change.effects.push(Effect::SaveLease(Box::new(lease)));
+        accepted
+            .change
+            .effects
+            .push(Effect::SaveLease(Box::new(lease)));
     }
     Ok(Ok(accepted))
 }

@@ -8,7 +8,11 @@ use crate::workflow::{Operator, events};
 use super::{Accepted, Incoming, Outcome, Rejection, moved, or_reject};
 
 /// Withdraws an open request.
-pub fn cancel(op: &Operator, incoming: &Incoming<'_>, id: &RequestId) -> Result<Outcome, StoreError> {
+pub fn cancel(
+    op: &Operator,
+    incoming: &Incoming<'_>,
+    id: &RequestId,
+) -> Result<Outcome, StoreError> {
     let request = or_reject!(super::find(op, id)?);
     or_reject!(own(&request, incoming));
     if !matches!(
@@ -20,7 +24,10 @@ pub fn cancel(op: &Operator, incoming: &Incoming<'_>, id: &RequestId) -> Result<
         } else {
             String::new()
         };
-        return Ok(Err(Rejection::new(format!("request {id} is {}{hint}", request.state))));
+        return Ok(Err(Rejection::new(format!(
+            "request {id} is {}{hint}",
+            request.state
+        ))));
     }
     let was = request.state;
     let cancelled = moved(request, State::Cancelled, incoming.now, None);
@@ -28,14 +35,20 @@ pub fn cancel(op: &Operator, incoming: &Incoming<'_>, id: &RequestId) -> Result<
 }
 
 /// Gives access back before its time.
-pub fn give_back(op: &Operator, incoming: &Incoming<'_>, id: &RequestId) -> Result<Outcome, StoreError> {
+pub fn give_back(
+    op: &Operator,
+    incoming: &Incoming<'_>,
+    id: &RequestId,
+) -> Result<Outcome, StoreError> {
     let mut request = or_reject!(super::find(op, id)?);
     or_reject!(own(&request, incoming));
     let was = request.state;
     match was {
         State::Granting | State::Active => {}
         State::Revoking => {
-            return Ok(Err(Rejection::new(format!("request {id} is being taken back already"))));
+            return Ok(Err(Rejection::new(format!(
+                "request {id} is being taken back already"
+            ))));
         }
         State::Submitted | State::Pending | State::Approved => {
             return Ok(Err(Rejection::new(format!(
@@ -53,7 +66,10 @@ fn own(request: &Request, incoming: &Incoming<'_>) -> Result<(), Rejection> {
     if request.requester == *incoming.person {
         Ok(())
     } else {
-        Err(Rejection::new(format!("request {} is not yours", request.id)))
+        Err(Rejection::new(format!(
+            "request {} is not yours",
+            request.id
+        )))
     }
 }
 

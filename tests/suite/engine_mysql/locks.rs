@@ -19,7 +19,10 @@ on_mysql!(without_us_a_dead_clients_grant_would_be_carried_out);
 fn zombie<'s>(shop: &Shop<'s>, privileges: &[Privilege], id: &RequestId) -> Session {
     let mut holder = shop.server.session(&shop.server.superuser_login()).unwrap();
     holder.sql(&shop.filled("LOCK TABLES {c} WRITE")).unwrap();
-    let grant = format!("/* jit {id} */ {}", shop.engine.sql(Verb::Grant, privileges));
+    let grant = format!(
+        "/* jit {id} */ {}",
+        shop.engine.sql(Verb::Grant, privileges)
+    );
     let mut dying = shop.server.session(&shop.jit).unwrap();
     let said = dying.sql_within(Duration::from_millis(300), &grant);
     assert_eq!(said.unwrap_err().code, "timeout");
@@ -100,7 +103,11 @@ fn a_lock_on_the_table_costs_a_bounded_wait_and_only_that_table(server: &Server)
     holder.sql(&shop.filled("LOCK TABLES {c} WRITE")).unwrap();
     let begun = Instant::now();
     let reports = shop.runtime.block_on(shop.engine.revoke(&steps));
-    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        begun.elapsed()
+    );
     println!(
         "behind LOCK TABLES … WRITE after {:?}: {:?}",
         begun.elapsed(),
@@ -108,7 +115,10 @@ fn a_lock_on_the_table_costs_a_bounded_wait_and_only_that_table(server: &Server)
     );
     let reads = shop.filled("SELECT x FROM {db}.d");
     assert_eq!(
-        server.login_and_select(&shop.alice, &reads).unwrap_err().code,
+        server
+            .login_and_select(&shop.alice, &reads)
+            .unwrap_err()
+            .code,
         "1142",
         "the other table's is gone"
     );
@@ -141,7 +151,10 @@ fn a_global_read_lock_costs_a_bounded_wait(server: &Server) {
     let begun = Instant::now();
     let reports = shop.runtime.block_on(shop.engine.revoke(&steps));
     let took = begun.elapsed();
-    println!("behind FLUSH TABLES WITH READ LOCK after {took:?}: {:?}", reports[0].error);
+    println!(
+        "behind FLUSH TABLES WITH READ LOCK after {took:?}: {:?}",
+        reports[0].error
+    );
     assert!(took < Duration::from_secs(25), "{took:?}");
     assert!(reports.iter().all(|report| report.error.is_some()));
     holder.sql("UNLOCK TABLES").unwrap();
@@ -159,7 +172,11 @@ fn a_grant_behind_a_lock_fails_whole_and_is_not_carried_out_later(server: &Serve
         request: request(),
         privileges: asked.clone(),
     }]);
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        begun.elapsed()
+    );
     println!("{:?}: {:?}", begun.elapsed(), reports[0].error);
     holder.sql("UNLOCK TABLES").unwrap();
     std::thread::sleep(Duration::from_millis(300));

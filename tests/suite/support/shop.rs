@@ -77,7 +77,14 @@ impl<'s> Shop<'s> {
             suffix,
         };
         shop.make_tables();
-        for person in ["jitalice", "jitbob", "jitcarol", "jitdave", "jitmallory", "jitadmin"] {
+        for person in [
+            "jitalice",
+            "jitbob",
+            "jitcarol",
+            "jitdave",
+            "jitmallory",
+            "jitadmin",
+        ] {
             shop.make_account(person);
         }
         let settings = shop.settings_text();
@@ -147,11 +154,17 @@ impl<'s> Shop<'s> {
     fn make_account(&self, name: &str) {
         match self.server.kind() {
             Kind::Postgres => {
-                self.dba(&format!("CREATE ROLE {} LOGIN NOINHERIT PASSWORD '{PASSWORD}'", self.login(name)));
+                self.dba(&format!(
+                    "CREATE ROLE {} LOGIN NOINHERIT PASSWORD '{PASSWORD}'",
+                    self.login(name)
+                ));
                 self.dba(&format!("ALTER ROLE {} INHERIT", self.login(name)));
             }
             Kind::Mysql | Kind::Mariadb => {
-                self.dba(&format!("CREATE USER {} IDENTIFIED BY '{PASSWORD}'", self.account(name)));
+                self.dba(&format!(
+                    "CREATE USER {} IDENTIFIED BY '{PASSWORD}'",
+                    self.account(name)
+                ));
             }
         }
     }
@@ -169,7 +182,8 @@ impl<'s> Shop<'s> {
     /// `jit setup shop --apply` by the superuser, then the login's password, which setup never knows.
     pub fn set_up(&self) {
         let url = self.server.url(self.server.superuser(), &self.database);
-        self.as_superuser(&["setup", "shop", "--apply", "--as-url", &url]).ok();
+        self.as_superuser(&["setup", "shop", "--apply", "--as-url", &url])
+            .ok();
     }
 
     /// A command of root's that also has the superuser's password, as a DBA has it in ~/.pgpass and ~/.my.cnf.
@@ -177,7 +191,11 @@ impl<'s> Shop<'s> {
         let mut command = self.jit.command(&root(), arguments);
         command.env("PGPASSWORD", SUPERUSER_PASSWORD);
         let home = self.jit.path("home/root");
-        std::fs::write(home.join(".my.cnf"), format!("[client]\npassword={SUPERUSER_PASSWORD}\n")).expect("own folder");
+        std::fs::write(
+            home.join(".my.cnf"),
+            format!("[client]\npassword={SUPERUSER_PASSWORD}\n"),
+        )
+        .expect("own folder");
         run(&mut command, "")
     }
 
@@ -202,9 +220,17 @@ impl<'s> Shop<'s> {
     #[track_caller]
     pub fn ask(&self, person: &Person, columns: &str, ttl: &str, flags: &[&str]) -> String {
         let columns = format!("{}:{columns}", self.table("customers"));
-        let mut arguments = vec!["request", "shop", &columns, "--for", ttl, "--reason", "a test"];
+        let mut arguments = vec![
+            "request", "shop", &columns, "--for", ttl, "--reason", "a test",
+        ];
         arguments.extend(flags);
-        self.jit(person, &arguments).ok().out.lines().next().expect("an id").to_owned()
+        self.jit(person, &arguments)
+            .ok()
+            .out
+            .lines()
+            .next()
+            .expect("an id")
+            .to_owned()
     }
 
     /// An automatically approved request that has been granted.
@@ -212,7 +238,12 @@ impl<'s> Shop<'s> {
     pub fn lease(&self, person: &Person, columns: &str, ttl: &str) -> String {
         let id = self.ask(person, columns, ttl, &["--purpose", "support"]);
         self.sweep().ok();
-        assert_eq!(self.state(&id), "active", "{}", self.jit(&cron(), &["show", &id]));
+        assert_eq!(
+            self.state(&id),
+            "active",
+            "{}",
+            self.jit(&cron(), &["show", &id])
+        );
         id
     }
 
@@ -229,7 +260,10 @@ impl<'s> Shop<'s> {
 
     /// Logs in as that person's account and reads: the proof of what they can really do.
     pub fn reads(&self, name: &str, column: &str) -> bool {
-        self.selects(name, &format!("SELECT {column} FROM {}", self.table("customers")))
+        self.selects(
+            name,
+            &format!("SELECT {column} FROM {}", self.table("customers")),
+        )
     }
 
     /// Whether a SELECT works for that account; anything but a refusal by privilege fails the test.
