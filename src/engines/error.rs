@@ -1,7 +1,7 @@
 //! What can go wrong between us and a server.
 
 /// An error of an engine. Texts are lower case, name target and server, and never hold a secret.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum EngineError {
     /// Nobody answers there, or not in time; nothing was sent.
     #[error("cannot reach {address}: {why}")]

@@ -1,1 +1,104 @@
-//! Servers and people for the tests.
+//! Throwaway servers, real Unix people and whole installations of `jit` for the tests.
+//!
+//! A law that a server must keep is a plain function over a [`Server`]; one of the macros below makes a test of it for
+//! each server that it names:
+//!
+//! ```ignore
+//! on_mysql_and_mariadb!(a_revoke_takes_every_spelling);
+//! fn a_revoke_takes_every_spelling(server: &Server) { … }
+//! ```
+//!
+//! The tests are then called `…::a_revoke_takes_every_spelling::on_mysql` and `…::on_mariadb`. By these names
+//! `make test SERVERS=…` leaves out the servers that it was not given; a server that is asked for and missing is a
+//! failure, never a skip.
+#![allow(dead_code, unused_imports, unused_macros)] // not every state of the suite uses every helper
+
+pub mod client;
+pub mod jit;
+pub mod mariadb;
+pub mod mysql;
+pub mod people;
+pub mod postgres;
+pub mod process;
+pub mod rust;
+pub mod server;
+pub mod shop;
+
+pub use client::{Login, Refused, Rows, Session};
+pub use server::{Kind, Server};
+
+/// Makes `law::on_postgres` of each function over a [`Server`].
+macro_rules! on_postgres {
+    ($($law:ident),+ $(,)?) => { $(
+        mod $law {
+            #[test]
+            fn on_postgres() { super::$law($crate::support::postgres::shared()); }
+        }
+    )+ };
+}
+
+/// Makes `law::on_mysql` of each function over a [`Server`].
+macro_rules! on_mysql {
+    ($($law:ident),+ $(,)?) => { $(
+        mod $law {
+            #[test]
+            fn on_mysql() { super::$law($crate::support::mysql::shared()); }
+        }
+    )+ };
+}
+
+/// Makes `law::on_mariadb` of each function over a [`Server`]. For its binary log, see `mariadb::shared_with_log`.
+macro_rules! on_mariadb {
+    ($($law:ident),+ $(,)?) => { $(
+        mod $law {
+            #[test]
+            fn on_mariadb() { super::$law($crate::support::mariadb::shared()); }
+        }
+    )+ };
+}
+
+/// Makes `law::on_mysql`, `law::on_mariadb` and `law::on_mariadb_with_log` of each function over a [`Server`].
+macro_rules! on_mysql_and_mariadb {
+    ($($law:ident),+ $(,)?) => { $(
+        mod $law {
+            #[test]
+            fn on_mysql() { super::$law($crate::support::mysql::shared()); }
+            #[test]
+            fn on_mariadb() { super::$law($crate::support::mariadb::shared()); }
+            #[test]
+            fn on_mariadb_with_log() { super::$law($crate::support::mariadb::shared_with_log()); }
+        }
+    )+ };
+}
+
+/// Makes `law::on_postgres`, `law::on_mysql` and `law::on_mariadb` of each function over a [`Server`].
+macro_rules! on_every_server {
+    ($($law:ident),+ $(,)?) => { $(
+        mod $law {
+            #[test]
+            fn on_postgres() { super::$law($crate::support::postgres::shared()); }
+            #[test]
+            fn on_mysql() { super::$law($crate::support::mysql::shared()); }
+            #[test]
+            fn on_mariadb() { super::$law($crate::support::mariadb::shared()); }
+        }
+    )+ };
+}
+
+pub(crate) use {on_every_server, on_mariadb, on_mysql, on_mysql_and_mariadb, on_postgres};
+
+/// Runs a future to its end on a runtime of its own: for laws over the engines, whose methods are async.
+pub fn wait<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
+}
+
+/// A number that no other call in this program has got.
+pub fn unique() -> usize {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
