@@ -34,10 +34,13 @@ pub struct SettingsFile {
     /// Groups of people; a group may be a member of another: `group:dba`.
     pub groups: Option<BTreeMap<String, Placed<Vec<Placed<Who>>>>>,
     /// Accounts of people, by target, where the target's pattern does not fit.
-    pub people: Option<BTreeMap<String, Placed<BTreeMap<String, Placed<String>>>>>,
+    pub people: Option<BTreeMap<String, Placed<AccountsDoc>>>,
     /// May revoke by selector and see every request.
     pub admins: Option<Vec<Placed<Who>>>,
 }
+
+/// A person's accounts, by target.
+pub type AccountsDoc = BTreeMap<String, Placed<String>>;
 
 /// One database.
 #[derive(Debug, serde::Deserialize, JsonSchema)]
@@ -46,7 +49,7 @@ pub struct TargetDoc {
     /// postgres://user@host/database or mysql://user@host/database (MySQL and MariaDB); never with a password.
     pub url: Placed<String>,
     /// Where the password comes from. Left out: ~/.pgpass, PGPASSWORD, ~/.my.cnf.
-    pub password: Option<PasswordDoc>,
+    pub password: Option<Placed<PasswordDoc>>,
     /// Which account a person has there. Default: {user}, and {user}@% on MySQL.
     pub grantee: Option<Placed<String>>,
     /// Postgres: the NOLOGIN role that holds what may be leased. Default: jit_grantor

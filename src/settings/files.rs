@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::yaml;
+use crate::yaml::{self, Place, Problem};
 
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -14,8 +14,9 @@ pub enum ReadError {
     Missing,
     #[error("it is not a regular file")]
     NotAFile,
+    /// Its size in bytes, as far as it was looked at.
     #[error("it is larger than {} MiB", yaml::LARGEST / 1024 / 1024)]
-    TooLarge,
+    TooLarge(u64),
     #[error("{0}")]
     Io(std::io::Error),
 }
@@ -37,15 +38,27 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
         return Err(ReadError::NotAFile);
     }
     if metadata.len() > yaml::LARGEST as u64 {
-        return Err(ReadError::TooLarge);
+        return Err(ReadError::TooLarge(metadata.len()));
     }
     let mut bytes = Vec::with_capacity(metadata.len() as usize);
     let bound = yaml::LARGEST as u64 + 1;
     file.take(bound).read_to_end(&mut bytes).map_err(other)?;
     if bytes.len() > yaml::LARGEST {
-        return Err(ReadError::TooLarge);
+        return Err(ReadError::TooLarge(bytes.len() as u64));
     }
     Ok(bytes)
+}
+
+/// The text of a policy file.
+///
+/// # Errors
+/// A problem of the whole file: it is not there, not a regular file, too large, or may not be read.
+pub fn read_policy(path: &Path) -> Result<Vec<u8>, Problem> {
+    let name = path.display().to_string();
+    read(path).map_err(|error| match error {
+        ReadError::TooLarge(bytes) => yaml::too_large(&name, bytes),
+        other => Problem::error(&name, Place::default(), format!("cannot read it: {other}")),
+    })
 }
 
 /// The policy files of a folder, by name: `*.yaml` and `*.yml`, without hidden ones, without `except`, and without

@@ -1,64 +1,63 @@
 //! The settings file: found, read, checked, and turned into what the other rooms take.
 //!
-//! Reading settings needs no privilege and tells no secret. Policies are read by a second call, for only operators
-//! and the policy commands need them. Whether an operator may trust the files is a third: [`trust`].
+//! Reading settings needs no privilege and tells no secret. Whether an operator may trust the files is a second
+//! question: [`untrusted`].
 
-pub mod document;
+mod document;
 mod files;
 mod groups;
-mod origin;
+mod house;
 mod places;
 mod read;
-mod sources;
 mod target;
-pub mod trust;
+mod trust;
+mod values;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use sha2::{Digest, Sha256};
 
 pub use document::schema;
+pub use files::read_policy;
 pub use groups::Groups;
-pub use origin::{Origin, Setting};
-pub use places::{FoundBy, Home, Places};
+pub use house::{House, SharedAccount};
+pub use places::{FoundBy, Home, Places, default_folder};
 pub use read::load;
-pub use sources::combined_hash;
-pub use target::Target;
+pub use target::{Accounts, Target};
+pub use trust::Untrusted;
+pub use values::Value;
 
-use crate::access::{Grantee, TargetName, Ttl};
+use crate::access::{TargetName, Ttl};
 use crate::engines::Dialect;
-use crate::policy::{Directory, KnownTarget, KnownTargets, SourceFile};
-use crate::yaml::{Place, Problem, nearest};
+use crate::policy::{KnownTarget, KnownTargets};
+use crate::yaml::{Place, Problem};
 
 /// What the settings file says, defaults filled in. All paths are absolute.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The file with all links resolved: what a ledger remembers.
     pub path: PathBuf,
-    /// The file as it was found.
+    /// The file as it was found: relative paths in it start from its folder.
     pub given: PathBuf,
     pub found_by: FoundBy,
     pub home: Home,
     pub ledger: LedgerPlace,
     pub inbox: PathBuf,
     pub audit: PathBuf,
-    /// Files and folders, as listed. See [`Settings::policy_files`].
+    /// Files and folders, as listed.
     pub policies: Vec<PolicyPath>,
+    /// The files in them, in the order listed, those of a folder by name.
+    pub policy_files: Vec<PathBuf>,
     pub sweep_within: Ttl,
     pub targets: BTreeMap<TargetName, Target>,
-    pub groups: Groups,
-    /// Accounts of people where the target's pattern does not fit.
-    pub people: BTreeMap<String, BTreeMap<TargetName, Grantee>>,
-    /// User names and `group:NAME`.
-    pub admins: Vec<String>,
-    /// For standard error: such as two settings files of which one was taken.
-    pub warnings: Vec<String>,
-    /// The file's text, as it was read.
-    pub source: SourceFile,
-    /// Lines of the keys that the file sets, for `jit settings --origin`.
-    lines: BTreeMap<&'static str, u64>,
-    group_lines: BTreeMap<String, u64>,
-    people_lines: BTreeMap<String, u64>,
+    house: Rc<House>,
+    text: String,
+    warnings: Vec<String>,
+    /// Lines of the keys that the file sets, such as `inbox` and `groups.dba`.
+    lines: BTreeMap<String, u64>,
 }
 
 /// Where the durable state is.
@@ -68,7 +67,7 @@ pub enum LedgerPlace {
 }
 
 impl LedgerPlace {
-    pub fn path(&self) -> &std::path::Path {
+    pub fn path(&self) -> &Path {
         match self {
             Self::Sqlite(path) => path,
         }
@@ -91,19 +90,29 @@ pub struct PolicyPath {
     pub place: Option<Place>,
 }
 
-/// Why there are no settings. Exit code 8, but for `Missing`.
+/// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    #[error(
-        "there are no settings: looked for {}; jit init makes some",
-        shown(looked)
-    )]
+    #[error("there are no settings: looked for {}", shown(looked))]
     Missing { looked: Vec<PathBuf> },
     #[error("cannot read {}: {why}", path.display())]
     Unreadable { path: PathBuf, why: String },
     /// Sorted by place, never empty.
     #[error("{}", lines(.0))]
     Wrong(Vec<Problem>),
+}
+
+impl SettingsError {
+    /// Commands to run.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Missing { .. } => vec![
+                "make some: jit init".into(),
+                "or name them: --config FILE".into(),
+            ],
+            Self::Unreadable { .. } | Self::Wrong(_) => Vec::new(),
+        }
+    }
 }
 
 fn shown(paths: &[PathBuf]) -> String {
@@ -119,144 +128,52 @@ fn lines(problems: &[Problem]) -> String {
     lines.join("\n")
 }
 
-/// A target that the settings do not know.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the settings know no target {name:?}{}", near.as_ref().map_or(String::new(), |near| format!("; did you mean {near:?}?")))]
-pub struct UnknownTarget {
-    pub name: String,
-    pub near: Option<String>,
-}
-
 impl Settings {
-    /// # Errors
-    /// [`UnknownTarget`], with the nearest name.
-    pub fn target(&self, name: &TargetName) -> Result<&Target, UnknownTarget> {
-        self.targets.get(name).ok_or_else(|| UnknownTarget {
-            name: name.0.clone(),
-            near: nearest(&name.0, self.targets.keys().map(|name| name.as_str())).map(Into::into),
-        })
+    /// For standard error: such as two settings files of which one was taken.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
     }
 
-    /// The account that a person has on a target: their own where `people:` names one, else the target's pattern.
-    ///
-    /// # Errors
-    /// [`UnknownTarget`].
-    pub fn grantee(&self, target: &TargetName, user: &str) -> Result<Grantee, UnknownTarget> {
-        let settings = self.target(target)?;
-        let own = self
-            .people
-            .get(user)
-            .and_then(|accounts| accounts.get(target));
-        Ok(own.cloned().unwrap_or_else(|| settings.account(user)))
-    }
-
-    /// Whether somebody may revoke by selector and see every request.
-    pub fn is_admin(&self, user: &str) -> bool {
-        self.admins.iter().any(|entry| self.covers(entry, user))
+    /// Who is who.
+    pub fn house(&self) -> Rc<House> {
+        self.house.clone()
     }
 
     /// What the lints must know of the targets.
-    pub fn known_targets(&self) -> KnownTargets {
+    pub fn target_kinds(&self) -> KnownTargets {
+        let kind = |target: &Target| KnownTarget {
+            ignore_column_case: target.address.dialect == Dialect::Mysql,
+        };
         self.targets
             .iter()
-            .map(|(name, target)| {
-                let ignore_column_case = target.dialect == Dialect::Mysql;
-                (name.clone(), KnownTarget { ignore_column_case })
-            })
+            .map(|(name, target)| (name.clone(), kind(target)))
             .collect()
     }
 
-    /// Everybody whom groups, `people:` or `admins:` name, sorted.
-    pub fn known_people(&self) -> BTreeSet<&str> {
-        let grouped = self.groups.iter().flat_map(|(_, people)| people);
-        let admins = self
-            .admins
-            .iter()
-            .filter(|entry| !entry.starts_with("group:"));
-        grouped
-            .chain(self.people.keys())
-            .chain(admins)
-            .map(String::as_str)
-            .collect()
-    }
-
-    /// Accounts that several known people would share: nobody could tell their leases apart.
-    pub fn shared_accounts(&self) -> Vec<SharedAccount> {
-        let mut shared: Vec<SharedAccount> = Vec::new();
-        for (name, target) in &self.targets {
-            let mut accounts: Vec<SharedAccount> = Vec::new();
-            for person in self.known_people() {
-                let Ok(grantee) = self.grantee(name, person) else {
-                    continue;
-                };
-                match accounts
-                    .iter_mut()
-                    .find(|known| target.same_account(&known.grantee, &grantee))
-                {
-                    Some(known) => known.people.push(person.to_owned()),
-                    None => accounts.push(SharedAccount {
-                        target: name.clone(),
-                        grantee,
-                        people: vec![person.to_owned()],
-                    }),
-                }
-            }
-            shared.extend(
-                accounts
-                    .into_iter()
-                    .filter(|account| account.people.len() > 1),
-            );
-        }
-        shared
+    /// SHA-256 (hexadecimal) and text of the settings file, as it was read.
+    pub fn text_and_hash(&self) -> (String, String) {
+        (hex::encode(Sha256::digest(&self.text)), self.text.clone())
     }
 }
 
-/// One account of several people.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct SharedAccount {
-    pub target: TargetName,
-    pub grantee: Grantee,
-    pub people: Vec<String>,
+/// One SHA-256 (hexadecimal) over hashes and texts in their order, settings first: what `settings_changed` compares.
+/// Made of the hashes alone, a line each, so that `sha256sum` and `cut` can make it too.
+pub fn hash_of(texts: &[(String, String)]) -> String {
+    let mut all = Sha256::new();
+    for (hash, _) in texts {
+        all.update(hash);
+        all.update("\n");
+    }
+    hex::encode(all.finalize())
 }
 
-impl Directory for Settings {
-    fn members(&self, entry: &str) -> Vec<String> {
-        if entry.starts_with("group:") {
-            self.groups
-                .of(entry)
-                .into_iter()
-                .flatten()
-                .cloned()
-                .collect()
-        } else {
-            vec![entry.to_owned()]
-        }
-    }
-
-    fn covers(&self, entry: &str, person: &str) -> bool {
-        if entry.starts_with("group:") {
-            self.groups
-                .of(entry)
-                .is_some_and(|people| people.contains(person))
-        } else {
-            entry == person
-        }
-    }
-
-    fn knows(&self, entry: &str) -> bool {
-        if entry.starts_with("group:") {
-            self.groups.has(entry)
-        } else {
-            self.groups.has_person(entry)
-                || self.people.contains_key(entry)
-                || self.admins.iter().any(|admin| admin == entry)
-        }
-    }
-
-    fn groups(&self) -> Vec<String> {
-        self.groups
-            .iter()
-            .map(|(name, _)| format!("group:{name}"))
-            .collect()
-    }
+/// What others could change of settings and policies, given the trusted users: root and whoever owns the ledger.
+/// Empty where an operator may go on. Looks at the files, at folders that are read whole, at every folder on the way
+/// to them, and along links.
+pub fn untrusted(settings: &Settings, trusted: &[u32]) -> Vec<Untrusted> {
+    let listed = settings.policies.iter().map(|listed| &listed.path);
+    let paths = std::iter::once(&settings.given)
+        .chain(listed)
+        .chain(&settings.policy_files);
+    trust::check(paths.map(PathBuf::as_path), trusted)
 }

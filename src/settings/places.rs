@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Everything from outside that says where to look. Made by [`Places::from_environment`]; tests invent their own.
+/// Everything from outside that says where to look. Made by [`Places::of_process`]; tests invent their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
     /// `--config`
@@ -66,7 +66,7 @@ impl Home {
 
 impl Places {
     /// Looks at the environment, and at nothing on disk.
-    pub fn from_environment(flag: Option<PathBuf>) -> Self {
+    pub fn of_process(flag: Option<PathBuf>) -> Self {
         let user = directories::ProjectDirs::from("", "", "jit");
         Self {
             flag,
@@ -129,6 +129,16 @@ impl Places {
                 under(&file.parent().unwrap_or(Path::new("/")).join("state"))
             }
         }
+    }
+}
+
+/// Where `jit init` writes without `--dir`: /etc/jit for root, else the user's own; `None` without a home folder.
+pub fn default_folder(root: bool) -> Option<PathBuf> {
+    let places = Places::of_process(None);
+    if root {
+        Some(places.etc.join("jit"))
+    } else {
+        places.user_config
     }
 }
 

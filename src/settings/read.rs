@@ -1,16 +1,17 @@
 //! From the file to [`Settings`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::document::SettingsFile;
 use super::files::{self, ReadError};
 use super::groups::Groups;
 use super::places::{FoundBy, Places};
 use super::target::{self, Target};
-use super::{LedgerPlace, PolicyPath, Settings, SettingsError};
+use super::{House, LedgerPlace, PolicyPath, Settings, SettingsError};
 use crate::access::{Grantee, TargetName, Ttl};
-use crate::policy::SourceFile;
 use crate::policy::document::check_who;
 use crate::yaml::{self, Place, Placed, Problem, nearest};
 
@@ -25,38 +26,35 @@ const SWEEP_WITHIN: Ttl = Ttl::from_secs(5 * 60);
 /// # Errors
 /// `Missing` where there is none, `Unreadable`, or all problems that are found in it.
 pub fn load(places: &Places) -> Result<Settings, SettingsError> {
-    let (found_by, given, warnings) = find(places)?;
-    let given = std::path::absolute(&given).map_err(|error| SettingsError::Unreadable {
-        path: given.clone(),
+    let found = find(places)?;
+    let given = std::path::absolute(&found.given).map_err(|error| SettingsError::Unreadable {
+        path: found.given.clone(),
         why: error.to_string(),
     })?;
     let unreadable = |why: String| SettingsError::Unreadable {
         path: given.clone(),
         why,
     };
-    let text = match files::read(&given) {
-        Ok(text) => text,
-        Err(error @ ReadError::Missing) => {
-            return Err(unreadable(format!("{error} ({})", found_by.words())));
-        }
-        Err(error) => return Err(unreadable(error.to_string())),
-    };
+    let text = files::read(&given).map_err(|error| match error {
+        ReadError::Missing => unreadable(format!("{error} ({})", found.by.words())),
+        error => unreadable(error.to_string()),
+    })?;
     let path = given
         .canonicalize()
         .map_err(|error| unreadable(error.to_string()))?;
-    let source = SourceFile {
-        name: given.display().to_string(),
-        text,
-    };
-    let document = yaml::read::<SettingsFile>(&source.name, &source.text)
+    let name = given.display().to_string();
+    let document = yaml::read::<SettingsFile>(&name, &text)
         .map_err(|problem| SettingsError::Wrong(vec![problem]))?;
     let mut reader = Reader {
-        name: source.name.clone(),
+        name,
         base: given.parent().unwrap_or(Path::new("/")).to_owned(),
         problems: Vec::new(),
         lines: BTreeMap::new(),
     };
-    let settings = reader.settings(places, document, path, given, found_by, warnings, source);
+    let found = Found { given, ..found };
+    // That it is UTF-8 was found out by reading it.
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let settings = reader.settings(places, found, path, text, document);
     if reader.problems.is_empty() {
         return Ok(settings);
     }
@@ -64,7 +62,14 @@ pub fn load(places: &Places) -> Result<Settings, SettingsError> {
     Err(SettingsError::Wrong(reader.problems))
 }
 
-fn find(places: &Places) -> Result<(FoundBy, PathBuf, Vec<String>), SettingsError> {
+/// A settings file, and how it was found.
+struct Found {
+    by: FoundBy,
+    given: PathBuf,
+    warnings: Vec<String>,
+}
+
+fn find(places: &Places) -> Result<Found, SettingsError> {
     let candidates = places.candidates();
     let both = |taken: &Path, left: &Path| {
         format!(
@@ -73,22 +78,26 @@ fn find(places: &Places) -> Result<(FoundBy, PathBuf, Vec<String>), SettingsErro
             left.display()
         )
     };
+    let found = |by: FoundBy, path: &Path, left: Option<&Path>| Found {
+        by,
+        given: path.to_owned(),
+        warnings: left.map(|left| both(path, left)).into_iter().collect(),
+    };
     if let (Some(flag), Some(env)) = (&places.flag, &places.env)
         && flag != env
     {
-        return Ok((FoundBy::Flag, flag.clone(), vec![both(flag, env)]));
+        return Ok(found(FoundBy::Flag, flag, Some(env)));
     }
     let named = |by: &FoundBy| matches!(by, FoundBy::Flag | FoundBy::Variable);
     if let Some((by, path)) = candidates.iter().find(|(by, _)| named(by)) {
-        return Ok((*by, path.clone(), Vec::new()));
+        return Ok(found(*by, path, None));
     }
     // Something that cannot be looked at counts as there: taking the next one silently would be a guess.
     let mut there = candidates
         .iter()
         .filter(|(_, path)| path.try_exists().unwrap_or(true));
     match (there.next(), there.next()) {
-        (Some((by, path)), None) => Ok((*by, path.clone(), Vec::new())),
-        (Some((by, path)), Some((_, left))) => Ok((*by, path.clone(), vec![both(path, left)])),
+        (Some((by, path)), left) => Ok(found(*by, path, left.map(|(_, path)| path.as_path()))),
         (None, _) => Err(SettingsError::Missing {
             looked: candidates.into_iter().map(|(_, path)| path).collect(),
         }),
@@ -99,7 +108,7 @@ struct Reader {
     name: String,
     base: PathBuf,
     problems: Vec<Problem>,
-    lines: BTreeMap<&'static str, u64>,
+    lines: BTreeMap<String, u64>,
 }
 
 impl Reader {
@@ -120,16 +129,13 @@ impl Reader {
         });
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call, from `load`")]
     fn settings(
         &mut self,
         places: &Places,
-        document: SettingsFile,
+        found: Found,
         path: PathBuf,
-        given: PathBuf,
-        found_by: FoundBy,
-        warnings: Vec<String>,
-        source: SourceFile,
+        text: String,
+        document: SettingsFile,
     ) -> Settings {
         if document.version.value != 1 {
             let problem = format!("version {} is not known", document.version.value);
@@ -138,90 +144,84 @@ impl Reader {
                     .cure("this jit reads version 1"),
             );
         }
-        let state = places.state(&given);
-        let groups = Groups::resolve(&self.name, &document, &mut self.problems);
-        let admins = self.admins(&document, &groups);
-        let people = self.people(&document);
+        let state = places.state(&found.given);
         let targets = self.targets(&document);
-        let people = settle(people, &targets);
-        if let Some(first) = document.admins.iter().flatten().next() {
-            self.lines.insert("admins", first.place.line);
-        }
-        let group_lines = document.groups.iter().flatten();
-        let people_lines = document.people.iter().flatten();
-        let settings = Settings {
-            group_lines: group_lines
-                .map(|(name, at)| (name.clone(), at.place.line))
+        let groups = Groups::resolve(&self.name, &document, &mut self.problems);
+        let house = House {
+            admins: self.admins(&document, &groups),
+            people: settle(self.people(&document), &targets),
+            accounts: targets
+                .iter()
+                .map(|(name, target)| (name.clone(), target.accounts.clone()))
                 .collect(),
-            people_lines: people_lines
-                .map(|(name, at)| (name.clone(), at.place.line))
-                .collect(),
-            home: places.home(&given),
-            ledger: self.ledger(document.ledger, state.ledger),
-            inbox: self.path("inbox", document.inbox, state.inbox),
-            audit: self.path("audit", document.audit, state.audit),
-            policies: self.policies(document.policies),
-            sweep_within: match document.sweep_within {
-                Some(within) => {
-                    self.lines.insert("sweep_within", within.place.line);
-                    within.value
-                }
-                None => SWEEP_WITHIN,
-            },
-            targets,
             groups,
-            people,
-            admins,
-            warnings,
-            source,
-            path,
-            given,
-            found_by,
-            lines: std::mem::take(&mut self.lines),
         };
-        self.apart(&settings);
-        settings
+        for (group, members) in document.groups.iter().flatten() {
+            self.line(&format!("groups.{group}"), members.place);
+        }
+        let ledger = self.ledger(document.ledger, state.ledger);
+        let inbox = self.path("inbox", document.inbox, state.inbox);
+        let audit = self.path("audit", document.audit, state.audit);
+        let policies = self.policies(document.policies);
+        let sweep_within = document.sweep_within.map_or(SWEEP_WITHIN, |within| {
+            self.line("sweep_within", within.place);
+            within.value
+        });
+        self.apart(ledger.path(), &inbox, &audit);
+        Settings {
+            home: places.home(&found.given),
+            ledger,
+            inbox,
+            audit,
+            policy_files: self.policy_files(&policies, &path),
+            policies,
+            sweep_within,
+            targets,
+            house: Rc::new(house),
+            text,
+            path,
+            given: found.given,
+            found_by: found.by,
+            warnings: found.warnings,
+            lines: std::mem::take(&mut self.lines),
+        }
+    }
+
+    fn line(&mut self, key: &str, place: Place) {
+        self.lines.insert(key.to_owned(), place.line);
     }
 
     /// Ledger, inbox and audit file must not lie in each other's place: they have different modes.
-    fn apart(&mut self, settings: &Settings) {
-        let ledger = settings.ledger.path();
+    fn apart(&mut self, ledger: &Path, inbox: &Path, audit: &Path) {
         let folder = ledger.parent().unwrap_or(ledger);
-        let line = |key: &str| Place {
-            line: settings.lines.get(key).copied().unwrap_or(0),
-            column: 1,
+        let place = |key: &str| {
+            self.lines.get(key).map_or(Place::default(), |line| Place {
+                line: *line,
+                column: 1,
+            })
         };
-        if settings.audit == ledger {
-            self.error(line("audit"), "ledger and audit file are the same");
+        let (at_inbox, at_audit) = (place("inbox"), place("audit"));
+        if audit == ledger {
+            self.error(at_audit, "ledger and audit file are the same");
         }
-        if settings.inbox == folder
-            || settings.inbox.starts_with(folder)
-            || ledger.starts_with(&settings.inbox)
-        {
-            self.error(
-                line("inbox"),
-                format!(
-                    "inbox ({}) and ledger ({}) must lie in folders of their own",
-                    settings.inbox.display(),
-                    ledger.display()
-                ),
+        if inbox.starts_with(folder) || ledger.starts_with(inbox) {
+            let what = format!(
+                "inbox ({}) and ledger ({}) must lie in folders of their own",
+                inbox.display(),
+                ledger.display()
             );
+            self.error(at_inbox, what);
         }
-        if settings.audit.starts_with(&settings.inbox) {
-            self.error(line("audit"), "the audit file must not lie in the inbox");
+        if audit.starts_with(inbox) {
+            self.error(at_audit, "the audit file must not lie in the inbox");
         }
     }
 
-    fn path(
-        &mut self,
-        key: &'static str,
-        text: Option<Placed<String>>,
-        default: PathBuf,
-    ) -> PathBuf {
+    fn path(&mut self, key: &str, text: Option<Placed<String>>, default: PathBuf) -> PathBuf {
         let Some(text) = text else {
             return default;
         };
-        self.lines.insert(key, text.place.line);
+        self.line(key, text.place);
         match target::path(&self.base, &text) {
             Ok(path) => path,
             Err(why) => {
@@ -269,7 +269,9 @@ impl Reader {
         };
         let mut paths: Vec<PolicyPath> = Vec::new();
         for text in listed {
-            self.lines.entry("policies").or_insert(text.place.line);
+            self.lines
+                .entry("policies".into())
+                .or_insert(text.place.line);
             match target::path(&self.base, &text) {
                 Ok(path) if paths.iter().any(|known| known.path == path) => {
                     self.error(text.place, "this path is there twice");
@@ -284,6 +286,33 @@ impl Reader {
         paths
     }
 
+    /// The files that the listed paths lead to, without the settings file itself.
+    fn policy_files(&mut self, listed: &[PolicyPath], settings: &Path) -> Vec<PathBuf> {
+        let mut all: Vec<PathBuf> = Vec::new();
+        for PolicyPath { path, place } in listed {
+            let found = match std::fs::metadata(path) {
+                Ok(metadata) if metadata.is_dir() => files::in_folder(path, settings),
+                Ok(_) => Ok(vec![path.clone()]),
+                Err(error) if error.kind() == ErrorKind::NotFound && place.is_none() => continue,
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(files) => all.extend(files),
+                Err(error) => {
+                    let why = match error.kind() {
+                        ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+                        _ => error.to_string(),
+                    };
+                    let what = format!("cannot read the policies {}: {why}", path.display());
+                    self.error(place.unwrap_or_default(), what);
+                }
+            }
+        }
+        let mut seen = BTreeSet::new();
+        all.retain(|file| seen.insert(file.clone()));
+        all
+    }
+
     fn targets(&mut self, document: &SettingsFile) -> BTreeMap<TargetName, Target> {
         let mut targets = BTreeMap::new();
         for (name, doc) in document.targets.iter().flatten() {
@@ -295,8 +324,11 @@ impl Reader {
                         .cure("use 1 to 63 letters, digits, \"-\", \"_\" or \".\""),
                 );
             }
-            match Target::read(&self.name, doc.place, &self.base, doc) {
+            match Target::read(&self.name, &self.base, doc) {
                 Ok(target) => {
+                    for (part, line) in &target.lines {
+                        self.lines.insert(format!("targets.{name}.{part}"), *line);
+                    }
                     targets.insert(TargetName(name.clone()), target);
                 }
                 Err(problem) => self.problems.push(problem),
@@ -330,6 +362,7 @@ impl Reader {
                 } else if let Err(why) = target::check_account(account) {
                     self.error(account.place, why);
                 }
+                self.line(&format!("people.{person}.{target}"), account.place);
                 own.insert(TargetName(target.clone()), account.value.clone());
             }
             people.insert(person.clone(), own);
@@ -340,6 +373,9 @@ impl Reader {
     fn admins(&mut self, document: &SettingsFile, groups: &Groups) -> Vec<String> {
         let mut admins = Vec::new();
         for admin in document.admins.iter().flatten() {
+            self.lines
+                .entry("admins".into())
+                .or_insert(admin.place.line);
             if admin.0.starts_with("group:") && !groups.has(&admin.0) {
                 let known: Vec<String> = groups
                     .iter()
@@ -365,7 +401,7 @@ fn settle(
     targets: &BTreeMap<TargetName, Target>,
 ) -> BTreeMap<String, BTreeMap<TargetName, Grantee>> {
     let whole = |(target, account): (TargetName, String)| {
-        let grantee = targets.get(&target)?.whole(account);
+        let grantee = targets.get(&target)?.accounts.whole(account);
         Some((target, grantee))
     };
     people

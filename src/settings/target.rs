@@ -6,20 +6,25 @@ use super::document::TargetDoc;
 use crate::access::Grantee;
 use crate::engines::password::PasswordSource;
 use crate::engines::{Address, Dialect};
-use crate::yaml::{Place, Problem};
+use crate::yaml::Problem;
 
 /// A database that jit manages, and how to get in.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub address: Address,
-    pub dialect: Dialect,
-    /// With `{user}` in it.
-    pub grantee_pattern: String,
-    pub place: Place,
+    pub accounts: Accounts,
     /// The URL as written: it never holds a secret.
     pub url: String,
-    /// Which keys the file sets, with their lines, for `jit settings --origin`.
+    /// Which keys the file sets, with their lines.
     pub(super) lines: Vec<(&'static str, u64)>,
+}
+
+/// Which accounts people have on a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accounts {
+    /// With `{user}` in it.
+    pub pattern: String,
+    pub dialect: Dialect,
 }
 
 /// Where a person's name goes in a pattern.
@@ -30,17 +35,13 @@ impl Target {
     ///
     /// # Errors
     /// The first problem.
-    pub(super) fn read(
-        file: &str,
-        place: Place,
-        base: &Path,
-        doc: &TargetDoc,
-    ) -> Result<Self, Problem> {
+    pub(super) fn read(file: &str, base: &Path, doc: &TargetDoc) -> Result<Self, Problem> {
         let mut address =
             Address::parse(&doc.url).map_err(|why| Problem::error(file, doc.url.place, why))?;
         let mut lines = vec![("url", doc.url.place.line)];
         if let Some(password) = &doc.password {
-            address.password = match &password.0 {
+            lines.push(("password", password.place.line));
+            address.password = match &password.value.0 {
                 PasswordSource::File(path) => PasswordSource::File(base.join(path)),
                 other => other.clone(),
             };
@@ -72,7 +73,7 @@ impl Target {
             }
             address.grantor.clone_from(&grantor.value);
         }
-        let grantee_pattern = match &doc.grantee {
+        let pattern = match &doc.grantee {
             None => default_pattern(address.dialect).to_owned(),
             Some(pattern) => {
                 lines.push(("grantee", pattern.place.line));
@@ -80,19 +81,23 @@ impl Target {
                 pattern.value.clone()
             }
         };
-        Ok(Self {
+        let accounts = Accounts {
+            pattern,
             dialect: address.dialect,
+        };
+        Ok(Self {
             address,
-            grantee_pattern,
-            place,
+            accounts,
             url: doc.url.value.clone(),
             lines,
         })
     }
+}
 
+impl Accounts {
     /// The account that the pattern gives a person.
     pub fn account(&self, user: &str) -> Grantee {
-        self.whole(self.grantee_pattern.replace(USER, user))
+        self.whole(self.pattern.replace(USER, user))
     }
 
     /// An account as the engine writes it: on MySQL a host belongs to it.
@@ -103,29 +108,15 @@ impl Target {
         }
     }
 
-    /// Whether two accounts are the same to the server: on MySQL hosts compare without case
+    /// Equal exactly where the server takes two accounts for one: on MySQL hosts compare without case
     /// (facts-mysql, "Storage").
-    pub(super) fn same_account(&self, a: &Grantee, b: &Grantee) -> bool {
+    pub(super) fn as_compared(&self, grantee: &Grantee) -> Grantee {
         match self.dialect {
-            Dialect::Postgres => a == b,
+            Dialect::Postgres => grantee.clone(),
             Dialect::Mysql => {
-                let ((user, host), (other, elsewhere)) = (a.user_and_host(), b.user_and_host());
-                user == other && host.eq_ignore_ascii_case(elsewhere)
+                let (user, host) = grantee.user_and_host();
+                Grantee(format!("{user}@{}", host.to_lowercase()))
             }
-        }
-    }
-
-    /// Where the password comes from, in words without a secret.
-    pub fn password_words(&self) -> String {
-        match &self.address.password {
-            PasswordSource::Default => "the client's habits (.pgpass, PGPASSWORD, .my.cnf)".into(),
-            PasswordSource::File(path) => format!("file {}", path.display()),
-            PasswordSource::Env(name) => format!("variable {name}"),
-            // Arguments may be anything: the program alone is shown.
-            PasswordSource::Command(words) => {
-                format!("command {}", words.first().map_or("", String::as_str))
-            }
-            PasswordSource::Credential(name) => format!("credential {name}"),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// Something on the way to a file that others could change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct Distrust {
+pub struct Untrusted {
     pub path: PathBuf,
     /// `belongs to mallory (uid 1003)`, `can be written by its group staff (mode 0664)`
     pub why: String,
@@ -20,7 +20,7 @@ pub struct Distrust {
     pub cure: String,
 }
 
-impl std::fmt::Display for Distrust {
+impl std::fmt::Display for Untrusted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}; {}", self.path.display(), self.why, self.cure)
     }
@@ -38,14 +38,17 @@ enum Part {
 /// Looks at files, and at folders whose files are all read, and at everything on the way to them.
 ///
 /// `trusted` are root and whoever owns the ledger. A path that does not exist is left to whoever reads it.
-pub fn check<'p>(paths: impl IntoIterator<Item = &'p Path>, trusted: &[u32]) -> Vec<Distrust> {
+pub(super) fn check<'p>(
+    paths: impl IntoIterator<Item = &'p Path>,
+    trusted: &[u32],
+) -> Vec<Untrusted> {
     let mut found = BTreeSet::new();
     let mut seen = BTreeSet::new();
     for path in paths {
         match std::path::absolute(path) {
             Ok(path) => walk(&path, trusted, &mut seen, &mut found),
             Err(error) => {
-                found.insert(Distrust {
+                found.insert(Untrusted {
                     path: path.to_owned(),
                     why: format!("cannot be looked at: {error}"),
                     cure: "check the path".into(),
@@ -61,7 +64,7 @@ fn walk(
     path: &Path,
     trusted: &[u32],
     seen: &mut BTreeSet<PathBuf>,
-    found: &mut BTreeSet<Distrust>,
+    found: &mut BTreeSet<Untrusted>,
 ) {
     let mut here = PathBuf::from("/");
     let mut left: VecDeque<OsString> = names(path);
@@ -118,7 +121,7 @@ fn look(
     part: Part,
     trusted: &[u32],
     seen: &mut BTreeSet<PathBuf>,
-    found: &mut BTreeSet<Distrust>,
+    found: &mut BTreeSet<Untrusted>,
 ) {
     if part == Part::Way && !seen.insert(path.to_owned()) {
         return;
@@ -140,14 +143,14 @@ fn look(
             None => format!("the group {gid}"),
         }
     };
-    found.insert(Distrust {
+    found.insert(Untrusted {
         path: path.to_owned(),
         why: format!("can be written by {by} (mode {:04o})", mode & 0o7777),
         cure: format!("run: chmod go-w {}", quoted(path)),
     });
 }
 
-fn owner(path: &Path, metadata: &fs::Metadata, trusted: &[u32], found: &mut BTreeSet<Distrust>) {
+fn owner(path: &Path, metadata: &fs::Metadata, trusted: &[u32], found: &mut BTreeSet<Untrusted>) {
     let uid = metadata.uid();
     if trusted.contains(&uid) {
         return;
@@ -156,7 +159,7 @@ fn owner(path: &Path, metadata: &fs::Metadata, trusted: &[u32], found: &mut BTre
         Some(user) => format!("{} (uid {uid})", user.name().to_string_lossy()),
         None => format!("uid {uid}"),
     };
-    found.insert(Distrust {
+    found.insert(Untrusted {
         path: path.to_owned(),
         why: format!("belongs to {name}"),
         cure: format!(
