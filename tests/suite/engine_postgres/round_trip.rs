@@ -75,7 +75,10 @@ fn granting_twice_and_revoking_twice_are_no_errors(server: &Server) {
     assert_eq!(errors(&shop.grant(&[order(&given)])), [""; 0]);
     shop.taken(&given);
     shop.taken(&given);
-    assert_eq!(shop.attacl("app.customers", "email").matches("=r/").count(), 0);
+    assert_eq!(
+        shop.attacl("app.customers", "email").matches("=r/").count(),
+        0
+    );
 }
 
 fn an_order_is_given_whole_or_not_at_all(server: &Server) {
@@ -103,7 +106,9 @@ fn usage_is_leased_along_and_ends(server: &Server) {
     let mut needs = shop.needs(usual_needs());
     needs.usage = vec!["app".to_owned()];
     set_up(server, &shop.database, &shop.grantor.clone(), &needs);
-    shop.as_owner("CREATE TABLE app.open_to_all (a int); GRANT SELECT ON app.open_to_all TO PUBLIC");
+    shop.as_owner(
+        "CREATE TABLE app.open_to_all (a int); GRANT SELECT ON app.open_to_all TO PUBLIC",
+    );
 
     let ask = shop.ask(&alice, columns(&customers(), &["email"]));
     let survey = shop.survey(&[ask]).remove(0);
