@@ -293,7 +293,10 @@ impl<'s> Shop<'s> {
         match self.read(column) {
             Ok(_) => true,
             Err(code) => {
-                assert!(["1142", "1143", "1146", "1054"].contains(&code.as_str()), "{code}");
+                assert!(
+                    ["1142", "1143", "1146", "1054"].contains(&code.as_str()),
+                    "{code}"
+                );
                 false
             }
         }
@@ -327,10 +330,7 @@ fn dba(server: &Server) -> Login {
     let login = server.account("dba", "");
     server.run(
         "",
-        &format!(
-            "GRANT ALL ON *.* TO '{}'@'%' WITH GRANT OPTION",
-            login.user
-        ),
+        &format!("GRANT ALL ON *.* TO '{}'@'%' WITH GRANT OPTION", login.user),
     );
     login
 }

@@ -77,9 +77,7 @@ pub(super) fn like(pattern: &str, text: &str) -> bool {
                 continue;
             }
             Some('_') if t < text.len() => Some(1),
-            Some('\\') if p + 1 < pattern.len() => {
-                (text.get(t) == pattern.get(p + 1)).then_some(2)
-            }
+            Some('\\') if p + 1 < pattern.len() => (text.get(t) == pattern.get(p + 1)).then_some(2),
             Some(c) => (text.get(t) == Some(c)).then_some(1),
             None if t == text.len() => return true,
             None => None,

@@ -16,7 +16,11 @@ use crate::engines::{EngineError, Finding, Needs};
 /// See `Engine::check`.
 pub(super) async fn check(link: &mut Link, needs: &Needs) -> Result<Vec<Finding>, EngineError> {
     let mut findings = vec![tls(link).await?];
-    let tables: BTreeSet<TableName> = needs.tables.iter().map(|(table, _)| table.clone()).collect();
+    let tables: BTreeSet<TableName> = needs
+        .tables
+        .iter()
+        .map(|(table, _)| table.clone())
+        .collect();
     let rights = match observe::rights(link, &tables).await {
         Ok(rights) => rights,
         Err(EngineError::NotSetUp { why, .. }) => {
@@ -52,15 +56,12 @@ pub(super) async fn check(link: &mut Link, needs: &Needs) -> Result<Vec<Finding>
 }
 
 async fn tls(link: &mut Link) -> Result<Finding, EngineError> {
-    let cipher = observe::read::<(String, String)>(
-        link,
-        include_str!("sql/cipher.sql"),
-        Params::Empty,
-    )
-    .await?
-    .into_iter()
-    .map(|(_, cipher)| cipher)
-    .find(|cipher| !cipher.is_empty());
+    let cipher =
+        observe::read::<(String, String)>(link, include_str!("sql/cipher.sql"), Params::Empty)
+            .await?
+            .into_iter()
+            .map(|(_, cipher)| cipher)
+            .find(|cipher| !cipher.is_empty());
     let address = link.address();
     let local = address.endpoints.iter().all(|endpoint| match endpoint {
         Endpoint::Socket { .. } => true,
@@ -96,7 +97,11 @@ async fn enough(
     needs: &Needs,
     rights: &Rights,
 ) -> Result<Vec<Finding>, EngineError> {
-    let tables: BTreeSet<TableName> = needs.tables.iter().map(|(table, _)| table.clone()).collect();
+    let tables: BTreeSet<TableName> = needs
+        .tables
+        .iter()
+        .map(|(table, _)| table.clone())
+        .collect();
     let shapes = observe::shapes(link, &tables).await?;
     let server = link.server();
     let mut findings = Vec::new();
@@ -162,14 +167,20 @@ async fn too_much(
             seen.push("it has SUPER".to_owned());
         }
     }
-    match link.rows(include_str!("sql/secrets.sql"), Params::Empty).await {
+    match link
+        .rows(include_str!("sql/secrets.sql"), Params::Empty)
+        .await
+    {
         Ok(_) => seen.push("it reads password hashes in mysql.user".to_owned()),
         Err(EngineError::Refused { .. }) => {}
         Err(error) => return Err(error),
     }
     for row in rights.databases.get(&me.user).into_iter().flatten() {
         if row.account == me && (row.select || row.grant) {
-            seen.push(format!("it has rights on the whole of database {}", row.database));
+            seen.push(format!(
+                "it has rights on the whole of database {}",
+                row.database
+            ));
         }
     }
     let own = observe::read::<(String, String, bool)>(
@@ -201,7 +212,10 @@ async fn too_much(
         saw: if ok {
             "our account has nothing that it does not need".to_owned()
         } else {
-            format!("our account {me} has more than it needs: {}", seen.join("; "))
+            format!(
+                "our account {me} has more than it needs: {}",
+                seen.join("; ")
+            )
         },
         cure: (!ok).then(|| "REVOKE what is too much, or use an account of its own".to_owned()),
     }])

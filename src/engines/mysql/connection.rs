@@ -33,7 +33,6 @@ pub(super) struct Server {
     /// MySQL: database names in `mysql.db` are literal (`partial_revokes`).
     pub(super) partial_revokes: bool,
     pub(super) mandatory_roles: String,
-    pub(super) performance_schema: bool,
     pub(super) words: RevokeWords,
     /// Our own connection's number.
     pub(super) session: u64,
@@ -116,19 +115,19 @@ impl Link {
         params: impl Into<Params>,
     ) -> Result<Vec<Row>, EngineError> {
         let params = params.into();
-        for last in [false, true] {
-            if self.conn.is_none() {
+        if self.conn.is_none() {
+            self.ready().await?;
+        }
+        let begun = Instant::now();
+        match self.send(sql, params.clone()).await {
+            Err(EngineError::Unknown { .. })
+                if begun.elapsed() < self.address.statement_timeout =>
+            {
                 self.ready().await?;
             }
-            match self.send(sql, params.clone()).await {
-                Err(EngineError::Unknown { .. }) if !last => {}
-                Err(EngineError::Unknown { address, why, .. }) => {
-                    return Err(EngineError::Unreachable { address, why });
-                }
-                other => return other,
-            }
+            other => return other.map_err(unanswered),
         }
-        unreachable_end(&self.shown())
+        self.send(sql, params).await.map_err(unanswered)
     }
 
     /// One statement that changes something, sent once. Call [`Self::ready`] before, so that a connection that was
@@ -160,6 +159,10 @@ impl Link {
         match answer {
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(Error::Server(error))) if !ends_the_session(error.code) => {
+                // Switched to read-only under us (1290, 1836): the next call looks for the primary.
+                if matches!(error.code, 1290 | 1836) {
+                    self.conn = None;
+                }
                 Err(EngineError::Refused {
                     address,
                     statement: shortened(sql),
@@ -182,17 +185,20 @@ impl Link {
     }
 }
 
-/// The loop above always returns; this says so without a panic.
-fn unreachable_end(address: &str) -> Result<Vec<Row>, EngineError> {
-    Err(EngineError::Unreachable {
-        address: address.to_owned(),
-        why: "the connection broke twice".to_owned(),
-    })
+/// A question without an answer changed nothing.
+fn unanswered(error: EngineError) -> EngineError {
+    match error {
+        EngineError::Unknown { address, why, .. } => EngineError::Unreachable { address, why },
+        other => other,
+    }
 }
 
 /// Server errors after which nothing more is answered: shutdown, killed, idle too long.
 fn ends_the_session(code: u16) -> bool {
-    matches!(code, 1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1184 | 1927 | 3169 | 4031)
+    matches!(
+        code,
+        1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1184 | 1927 | 3169 | 4031
+    )
 }
 
 fn say(address: &str, sql: &str, took: Duration, answered: bool) {
@@ -407,7 +413,6 @@ async fn prepare(
         exact_tables: variable("lower_case_table_names") == "0",
         partial_revokes: is_on("partial_revokes"),
         mandatory_roles: variable("mandatory_roles").to_owned(),
-        performance_schema: is_on("performance_schema"),
         words: if !mariadb && numbers >= (8, 0, 30) {
             RevokeWords::Lenient
         } else {

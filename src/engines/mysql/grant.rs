@@ -109,7 +109,9 @@ fn job(
     };
     for privilege in &order.privileges {
         let place = Place::of(privilege)
-            .filter(|place| Place::named(&privilege.named).as_ref().map(Place::key) == Some(place.key()))
+            .filter(|place| {
+                Place::named(&privilege.named).as_ref().map(Place::key) == Some(place.key())
+            })
             .ok_or_else(|| {
                 changed(
                     "the order".to_owned(),
@@ -267,9 +269,11 @@ impl Giving<'_> {
         sessions::end_own(self.link, &ids).await?;
         let rows = Rows::read(self.link, &BTreeSet::from([table.clone()])).await?;
         let all = accounts.iter().all(|account| {
-            columns
-                .iter()
-                .all(|column| rows.held(table, account).any(|row| row.column == column.0))
+            columns.iter().all(|column| {
+                rows.held(table, account)
+                    .iter()
+                    .any(|row| row.column == column.0)
+            })
         });
         if all { Ok(()) } else { Err(error) }
     }

@@ -77,12 +77,9 @@ impl Engine for Mysql {
         }
         match verb {
             Verb::Grant => render::grant(&first.table, &columns, &accounts),
-            Verb::Revoke => render::revoke(
-                self.link.server().words,
-                &first.table,
-                &columns,
-                &accounts,
-            ),
+            Verb::Revoke => {
+                render::revoke(self.link.server().words, &first.table, &columns, &accounts)
+            }
         }
     }
 
@@ -130,12 +127,9 @@ impl Engine for Mysql {
         self.link.ready().await?;
         let before = Utc::now();
         let started = Instant::now();
-        let told = observe::read::<String>(
-            &mut self.link,
-            include_str!("sql/clock.sql"),
-            Params::Empty,
-        )
-        .await?;
+        let told =
+            observe::read::<String>(&mut self.link, include_str!("sql/clock.sql"), Params::Empty)
+                .await?;
         let middle = before + started.elapsed() / 2;
         let theirs = told
             .first()

@@ -39,9 +39,6 @@ mod tests {
     fn nothing_escapes_its_quotes() {
         assert_eq!(identifier("a`b\\"), "`a``b\\`");
         assert_eq!(text("o'neil\\"), "'o''neil\\\\'");
-        assert_eq!(
-            account(&Account::new("o'neil", "10.%")),
-            "'o''neil'@'10.%'"
-        );
+        assert_eq!(account(&Account::new("o'neil", "10.%")), "'o''neil'@'10.%'");
     }
 }

@@ -51,7 +51,9 @@ pub(super) async fn revoke(link: &mut Link, steps: &[RevokeStep]) -> Vec<Report>
         Ok(taken) => places
             .iter()
             .map(|places| Report {
-                error: places.iter().find_map(|place| taken.left.get(&of(place)).cloned()),
+                error: places
+                    .iter()
+                    .find_map(|place| taken.left.get(&of(place)).cloned()),
                 batch: places
                     .first()
                     .and_then(|place| taken.batches.get(&of(place)).cloned()),
@@ -328,10 +330,8 @@ impl<'l> Run<'l> {
 
     fn remember(&mut self, statement: &Statement, error: &EngineError) {
         for account in &statement.accounts {
-            self.errors.insert(
-                (statement.table.clone(), account.clone()),
-                error.clone(),
-            );
+            self.errors
+                .insert((statement.table.clone(), account.clone()), error.clone());
         }
     }
 }
@@ -357,8 +357,13 @@ fn stubborn(
         {
             continue;
         }
-        let spot =
-            |spelling: &str| (place.table.clone(), place.account.clone(), spelling.to_owned());
+        let spot = |spelling: &str| {
+            (
+                place.table.clone(),
+                place.account.clone(),
+                spelling.to_owned(),
+            )
+        };
         found.extend(rows.variants(place).map(|row| spot(&row.column)));
         if rows.is_orphan(&place.table, &place.account)
             && !found
@@ -395,18 +400,18 @@ mod tests {
     use std::collections::HashMap;
 
     fn rows(held: &[(&str, &str)]) -> Rows {
-        let columns = held
-            .iter()
-            .map(|(user, column)| ColumnRow {
-                account: Account::new(*user, "%"),
-                column: (*column).to_owned(),
-                at: String::new(),
-            })
-            .collect();
-        Rows {
-            columns: HashMap::from([(TableName::new("shop", "c"), columns)]),
-            tables: HashMap::new(),
+        let mut accounts: HashMap<Account, Vec<ColumnRow>> = HashMap::new();
+        for (user, column) in held {
+            accounts
+                .entry(Account::new(*user, "%"))
+                .or_default()
+                .push(ColumnRow {
+                    column: (*column).to_owned(),
+                    at: String::new(),
+                });
         }
+        let columns = HashMap::from([(TableName::new("shop", "c"), accounts)]);
+        Rows::new(columns, HashMap::new())
     }
 
     fn place(user: &str, column: &str) -> Place {
@@ -426,7 +431,13 @@ mod tests {
 
     #[test]
     fn only_rows_that_are_there_are_named_and_equal_sets_are_merged() {
-        let rows = rows(&[("a", "email"), ("a", "ssn"), ("b", "email"), ("b", "ssn"), ("c", "ssn")]);
+        let rows = rows(&[
+            ("a", "email"),
+            ("a", "ssn"),
+            ("b", "email"),
+            ("b", "ssn"),
+            ("c", "ssn"),
+        ]);
         let places: Vec<_> = ["a", "b", "c", "d"]
             .iter()
             .flat_map(|user| [place(user, "email"), place(user, "ssn")])

@@ -60,11 +60,9 @@ fn without_port(host: &str) -> &str {
 }
 
 /// Our own other sessions whose statement fits.
-async fn own(
-    link: &mut Link,
-    fits: &dyn Fn(&str) -> bool,
-) -> Result<BTreeSet<u64>, EngineError> {
-    let (me, session) = (link.server().me.user.clone(), link.server().session);
+async fn own(link: &mut Link, fits: &dyn Fn(&str) -> bool) -> Result<BTreeSet<u64>, EngineError> {
+    // The list shows the name of the login, which is also what GRANT writes as grantor.
+    let (me, session) = (link.server().grantor.clone(), link.server().session);
     Ok(processes(link)
         .await?
         .into_iter()
@@ -78,10 +76,7 @@ async fn own(
 }
 
 /// See `Engine::end_own`.
-pub(super) async fn end_own(
-    link: &mut Link,
-    requests: &[RequestId],
-) -> Result<usize, EngineError> {
+pub(super) async fn end_own(link: &mut Link, requests: &[RequestId]) -> Result<usize, EngineError> {
     link.ready().await?;
     end_fitting(link, &|statement| render::carries(statement, requests)).await
 }
@@ -100,10 +95,7 @@ pub(super) async fn end_waiting(
     .await
 }
 
-async fn end_fitting(
-    link: &mut Link,
-    fits: &dyn Fn(&str) -> bool,
-) -> Result<usize, EngineError> {
+async fn end_fitting(link: &mut Link, fits: &dyn Fn(&str) -> bool) -> Result<usize, EngineError> {
     let found = own(link, fits).await?;
     for id in &found {
         // Gone already (1094) is as good; whether it left is looked at below.

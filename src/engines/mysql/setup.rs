@@ -44,7 +44,11 @@ pub(super) async fn setup(
     let login = Account::from(&needs.login);
     let users = observe::users(link).await?;
     let user = users.get(&login);
-    let tables: BTreeSet<TableName> = needs.tables.iter().map(|(table, _)| table.clone()).collect();
+    let tables: BTreeSet<TableName> = needs
+        .tables
+        .iter()
+        .map(|(table, _)| table.clone())
+        .collect();
     let mariadb = link.server().is_mariadb();
     if !undo {
         return Ok(make(&login, user.is_some(), &tables, mariadb));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::account::Account;
 use super::connection::{Link, Server};
 use super::observe::{self, Shape};
-use super::rights::{self, ColumnRow, TableRow, UserRow};
+use super::rights::{self, ByAccount, ColumnRow, TableRow, UserRow};
 use super::stamp::{self, OTHERS, Ours, Stamp};
 use crate::access::privilege::Thing;
 use crate::access::{
@@ -59,8 +59,10 @@ impl Place {
 
 /// The rows about some tables, as they are now.
 pub(super) struct Rows {
-    pub(super) columns: HashMap<TableName, Vec<ColumnRow>>,
-    pub(super) tables: HashMap<TableName, Vec<TableRow>>,
+    columns: ByAccount<Vec<ColumnRow>>,
+    tables: ByAccount<TableRow>,
+    /// Who holds a column, by table and the column in lower case.
+    holders: HashMap<TableName, HashMap<String, BTreeSet<Account>>>,
 }
 
 impl Rows {
@@ -68,59 +70,84 @@ impl Rows {
         link: &mut Link,
         tables: &BTreeSet<TableName>,
     ) -> Result<Self, EngineError> {
-        Ok(Self {
-            columns: observe::column_rows(link, tables).await?,
-            tables: observe::table_rows(link, tables).await?,
-        })
+        let columns = observe::column_rows(link, tables).await?;
+        let tables = observe::table_rows(link, tables).await?;
+        Ok(Self::new(columns, tables))
+    }
+
+    pub(super) fn new(columns: ByAccount<Vec<ColumnRow>>, tables: ByAccount<TableRow>) -> Self {
+        let mut holders: HashMap<TableName, HashMap<String, BTreeSet<Account>>> = HashMap::new();
+        for (table, accounts) in &columns {
+            let of_table = holders.entry(table.clone()).or_default();
+            for (account, rows) in accounts {
+                for row in rows {
+                    of_table
+                        .entry(row.column.to_lowercase())
+                        .or_default()
+                        .insert(account.clone());
+                }
+            }
+        }
+        Self {
+            columns,
+            tables,
+            holders,
+        }
     }
 
     /// All SELECT column rows of an account on a table.
-    pub(super) fn held<'r>(
-        &'r self,
-        table: &TableName,
-        account: &'r Account,
-    ) -> impl Iterator<Item = &'r ColumnRow> {
+    pub(super) fn held(&self, table: &TableName, account: &Account) -> &[ColumnRow] {
         self.columns
             .get(table)
-            .into_iter()
-            .flatten()
-            .filter(move |row| row.account == *account)
+            .and_then(|accounts| accounts.get(account))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// The spellings of one column.
-    pub(super) fn variants<'r>(&'r self, place: &'r Place) -> impl Iterator<Item = &'r ColumnRow> {
+    pub(super) fn variants(&self, place: &Place) -> impl Iterator<Item = &ColumnRow> {
         let column = place.column.to_lowercase();
         self.held(&place.table, &place.account)
+            .iter()
             .filter(move |row| row.column.to_lowercase() == column)
     }
 
-    pub(super) fn table(&self, table: &TableName, account: &Account) -> Option<&TableRow> {
-        self.tables
-            .get(table)?
-            .iter()
-            .find(|row| row.account == *account)
+    /// All who hold a column, in whatever spelling.
+    fn holders(&self, table: &TableName, column: &str) -> impl Iterator<Item = &Account> {
+        self.holders
+            .get(table)
+            .and_then(|columns| columns.get(&column.to_lowercase()))
+            .into_iter()
+            .flatten()
+    }
+
+    fn table(&self, table: &TableName, account: &Account) -> Option<&TableRow> {
+        self.tables.get(table)?.get(account)
     }
 
     /// A table's row that says SELECT on columns while no column has it. It comes from revoking two spellings of one
-    /// column, and until the next FLUSH PRIVILEGES it still lets COUNT(*) through (measured on both servers), and on
-    /// MariaDB HANDLER. So it counts as not taken away.
+    /// column, and until the next FLUSH PRIVILEGES it still lets COUNT(*) through, and on MariaDB HANDLER, which
+    /// reads whole rows (measured). So it counts as not taken away.
     pub(super) fn is_orphan(&self, table: &TableName, account: &Account) -> bool {
         self.table(table, account)
             .is_some_and(|row| row.columns && !row.select)
-            && self.held(table, account).next().is_none()
+            && self.held(table, account).is_empty()
     }
 
-    fn stamp(&self, table: &TableName, row: &ColumnRow, mariadb: bool) -> Stamp {
-        let column = row.column.to_lowercase();
-        let others: BTreeSet<String> = self
-            .columns
-            .get(table)
-            .into_iter()
-            .flatten()
-            .filter(|other| other.column.to_lowercase() == column && other.account != row.account)
-            .map(|other| other.account.to_string())
+    fn stamp(&self, table: &TableName, account: &Account, row: &ColumnRow, mariadb: bool) -> Stamp {
+        // Only rows of the same second can pass for ours later; on MariaDB, which has no times, those are all.
+        let others: Vec<String> = self
+            .holders(table, &row.column)
+            .filter(|other| {
+                *other != account
+                    && self
+                        .held(table, other)
+                        .iter()
+                        .any(|other| other.at == row.at)
+            })
+            .take(OTHERS + 1)
+            .map(ToString::to_string)
             .collect();
-        let of_table = self.table(table, &row.account);
+        let of_table = self.table(table, account);
         let time = |at: &str| (!mariadb).then(|| at.to_owned());
         let many = others.len() > OTHERS;
         Stamp {
@@ -128,11 +155,7 @@ impl Rows {
             at: time(&row.at),
             table_at: of_table.and_then(|row| time(&row.at)),
             grantor: of_table.map(|row| row.grantor.clone()),
-            others: if many {
-                Vec::new()
-            } else {
-                others.into_iter().collect()
-            },
+            others: if many { Vec::new() } else { others },
             many,
         }
     }
@@ -226,7 +249,10 @@ impl Look<'_> {
         {
             let stamps: Vec<Stamp> = rows
                 .iter()
-                .map(|row| self.rows.stamp(&place.table, row, self.server.is_mariadb()))
+                .map(|row| {
+                    self.rows
+                        .stamp(&place.table, &place.account, row, self.server.is_mariadb())
+                })
                 .collect();
             let contested = recorded.and_then(|recorded| {
                 let known = self.known.get(&privilege.key())?;
@@ -274,34 +300,39 @@ impl Look<'_> {
             return None;
         }
         let column = place.column.to_lowercase();
-        let candidates: Vec<&ColumnRow> = self
+        let candidates: Vec<(&Account, &ColumnRow)> = self
             .rows
-            .columns
-            .get(&place.table)?
-            .iter()
-            .filter(|row| {
-                row.column == recorded.column
-                    && row.account != place.account
-                    && (self.server.is_mariadb() || Some(&row.at) == recorded.at.as_ref())
-                    && !recorded.others.contains(&row.account.to_string())
+            .holders(&place.table, &column)
+            .filter(|account| {
+                **account != place.account
+                    && !recorded.others.contains(&account.to_string())
                     && !self.holders.contains(&(
                         place.table.clone(),
                         column.clone(),
-                        row.account.clone(),
+                        (*account).clone(),
                     ))
             })
+            .filter_map(|account| {
+                let row = self
+                    .rows
+                    .held(&place.table, account)
+                    .iter()
+                    .find(|row| row.column == recorded.column)?;
+                (self.server.is_mariadb() || Some(&row.at) == recorded.at.as_ref())
+                    .then_some((account, row))
+            })
             .collect();
-        let first = candidates.first()?;
+        let (first, row) = candidates.first()?;
         let names: Vec<_> = candidates
             .iter()
-            .map(|row| row.account.to_string())
+            .map(|(account, _)| account.to_string())
             .collect();
         let (grantee, who) = match names.as_slice() {
-            [one] => (first.account.clone(), one.clone()),
+            [one] => ((*first).clone(), one.clone()),
             _ => (place.account.clone(), names.join(" or ")),
         };
         Some(Standing::Held {
-            named: named(place, &grantee, &first.column),
+            named: named(place, &grantee, &row.column),
             grantable: false,
             stamp: None,
             contested: Some(format!(
@@ -319,20 +350,16 @@ impl Look<'_> {
 
     fn absent(&self, place: &Place) -> Standing {
         if !self.users.contains_key(&place.account) {
-            let others: BTreeSet<String> = self
+            let others: Vec<String> = self
                 .rows
-                .columns
-                .get(&place.table)
-                .into_iter()
-                .flatten()
-                .filter(|row| row.column.to_lowercase() == place.column.to_lowercase())
-                .map(|row| row.account.to_string())
+                .holders(&place.table, &place.column)
+                .map(ToString::to_string)
                 .collect();
             let mut why = format!("account {} does not exist any more", place.account);
             if !others.is_empty() {
                 why.push_str(&format!(
                     "; should it have been renamed, these hold the column: {}",
-                    others.into_iter().collect::<Vec<_>>().join(", ")
+                    others.join(", ")
                 ));
             }
             return Standing::Gone { why };
@@ -429,13 +456,10 @@ pub(super) async fn strays(
         if owned.contains(&privilege.key()) {
             continue;
         }
-        let Some(row) = rows
-            .variants(place)
-            .find(|row| row.column == place.column)
-        else {
+        let Some(row) = rows.variants(place).find(|row| row.column == place.column) else {
             continue;
         };
-        let today = rows.stamp(&place.table, row, server.is_mariadb());
+        let today = rows.stamp(&place.table, &place.account, row, server.is_mariadb());
         let recorded = privilege.stamp.as_deref().and_then(Stamp::read);
         let account_table = (place.table.clone(), place.account.clone());
         let ours = if today.grantor.is_none() {
@@ -450,13 +474,11 @@ pub(super) async fn strays(
                 || recorded.is_some_and(|stamp| stamp.at == today.at)
         };
         if ours {
-            strays
-                .entry(privilege.key())
-                .or_insert_with(|| Privilege {
-                    identity: privilege.identity.clone(),
-                    named: named(place, &place.account, &row.column),
-                    stamp: today.text(),
-                });
+            strays.entry(privilege.key()).or_insert_with(|| Privilege {
+                identity: privilege.identity.clone(),
+                named: named(place, &place.account, &row.column),
+                stamp: today.text(),
+            });
         }
     }
     Ok(strays.into_values().collect())

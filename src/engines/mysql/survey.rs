@@ -340,7 +340,7 @@ impl Look<'_> {
                         "Sessions of {other} get these columns of {table} too: the server takes grants to {account} \
                          for both."
                     ));
-                } else if self.has_table_rights(other, table) {
+                } else if self.rights.table_row(table, other).is_some() {
                     caveats.push(format!(
                         "While this lasts, {account} may lose what {other} has on {table}: the server looks at the \
                          more exact host only."
@@ -361,23 +361,13 @@ impl Look<'_> {
                 ));
             }
         }
-        if self
-            .rights
-            .users
-            .keys()
-            .any(|other| other.user.is_empty())
-        {
+        if self.rights.users.keys().any(|other| other.user.is_empty()) {
             caveats.push(format!(
                 "The server has an anonymous account: a login as {account} may end as that one, without these \
                  columns."
             ));
         }
         caveats
-    }
-
-    fn has_table_rights(&self, account: &Account, table: &TableName) -> bool {
-        let tables = self.rights.tables.get(table).into_iter().flatten();
-        tables.into_iter().any(|row| row.account == *account)
     }
 
     fn near_accounts(&self, wanted: &Account) -> Vec<String> {
@@ -428,7 +418,12 @@ fn add(survey: &mut Survey, table: &TableName, account: &Account, column: &str) 
 fn near(wanted: &str, names: impl Iterator<Item = String>) -> Vec<String> {
     let wanted = wanted.to_lowercase();
     let mut scored: Vec<(f64, String)> = names
-        .map(|name| (strsim::normalized_damerau_levenshtein(&wanted, &name.to_lowercase()), name))
+        .map(|name| {
+            (
+                strsim::normalized_damerau_levenshtein(&wanted, &name.to_lowercase()),
+                name,
+            )
+        })
         .filter(|(score, _)| *score > 0.65)
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));

@@ -52,13 +52,21 @@ fn a_read_only_server_is_passed_over(server: &Server) {
     let Err(error) = connect(&both) else {
         panic!("taken");
     };
-    assert!(error.is_unreachable() && error.to_string().contains("read-only"), "{error}");
+    assert!(
+        error.is_unreachable() && error.to_string().contains("read-only"),
+        "{error}"
+    );
     both.endpoints.push(Endpoint::Tcp {
         host: server.host().into(),
         port: server.port(),
     });
     let engine = connect(&both).expect("the second can be written to");
-    assert!(engine.server().address.ends_with(&format!(":{}", server.port())));
+    assert!(
+        engine
+            .server()
+            .address
+            .ends_with(&format!(":{}", server.port()))
+    );
 }
 
 fn a_silent_server_costs_the_connect_timeout(server: &Server) {
@@ -98,30 +106,47 @@ fn a_lost_connection_is_made_anew(server: &Server) {
     assert!(shop.can_read("note"));
 }
 
+/// The first endpoint dies, and behind the second another server has the same names.
 fn another_server_under_the_same_address_is_not_touched(server: &Server) {
-    let first = server.another(&[]);
+    let (first, second) = (server.another(&[]), server.another(&[]));
     let mut shop = Shop::open(&first);
+    let mut both = address(&first, &shop.jit);
+    both.endpoints.push(Endpoint::Tcp {
+        host: second.host().into(),
+        port: second.port(),
+    });
+    shop.engine = shop.runtime.block_on(jit::engines::connect(&both)).unwrap();
     let leased = shop.lease(&["email"]);
     let steps = shop.steps(&leased);
-    // The same data under the same port, and the server says that it is another.
-    first.stop();
-    let other = first.another(&[]);
-    let auto = first.data().join("auto.cnf");
-    if shop.is_mariadb() {
-        // Here it is the data's place that tells.
-        drop(other);
-        return;
+    for login in [&shop.jit, &shop.alice] {
+        let user = &login.user;
+        second.run(
+            "",
+            &format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{ACCOUNT_PASSWORD}'"),
+        );
     }
-    std::fs::remove_file(auto).unwrap();
-    drop(other);
-    first.start();
+    second.run(
+        "",
+        &shop.filled(
+            "CREATE DATABASE {db}; CREATE TABLE {c} (id INT, email INT); GRANT SELECT (email) ON {c} TO {alice};
+             GRANT ALL ON *.* TO {jit} WITH GRANT OPTION",
+        ),
+    );
+    first.stop();
     let reports = shop.runtime.block_on(shop.engine.revoke(&steps));
     assert!(
         matches!(reports[0].error, Some(EngineError::Changed { .. })),
         "{:?}",
         reports[0].error
     );
-    assert!(shop.can_read("email"), "not touched");
+    let there = shop.filled("SELECT email FROM {c}");
+    assert!(
+        second.login_and_select(&shop.alice, &there).is_ok(),
+        "not touched"
+    );
+    first.start();
+    shop.revoke(&leased);
+    assert!(!shop.can_read("email"));
 }
 
 fn grant_makes_no_account_in_our_session(server: &Server) {
@@ -152,7 +177,10 @@ fn a_socket_will_do(server: &Server) {
     }];
     let engine = connect(&address).expect("by the socket");
     assert_eq!(engine.server().system, shop.engine.server().system);
-    assert_eq!(engine.server().address, server.socket().display().to_string());
+    assert_eq!(
+        engine.server().address,
+        server.socket().display().to_string()
+    );
 }
 
 /// A certificate authority and a certificate for 127.0.0.1 that it signed, in PEM files.
@@ -163,7 +191,11 @@ fn certificates(folder: &std::path::Path) {
             .current_dir(folder)
             .output()
             .expect("openssl");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     };
     std::fs::write(folder.join("san"), "subjectAltName=IP:127.0.0.1\n").unwrap();
     for name in ["ca", "other"] {
@@ -172,7 +204,9 @@ fn certificates(folder: &std::path::Path) {
         ));
     }
     run("req -newkey rsa:2048 -nodes -subj /CN=db -keyout server.key -out server.csr");
-    run("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out server.pem");
+    run(
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out server.pem",
+    );
 }
 
 fn verify_full_takes_the_right_certificate_and_no_other(server: &Server) {
@@ -201,7 +235,10 @@ fn verify_full_takes_the_right_certificate_and_no_other(server: &Server) {
     };
     assert!(matches!(error, EngineError::Denied { .. }), "{error}");
     address.root_certificate = None;
-    assert!(connect(&address).is_err(), "the system's roots did not sign it");
+    assert!(
+        connect(&address).is_err(),
+        "the system's roots did not sign it"
+    );
     address.root_certificate = Some(at("ca.pem"));
     address.endpoints = vec![Endpoint::Tcp {
         host: "localhost".into(),

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::support::{Session, on_mysql, on_mysql_and_mariadb};
-use jit::engines::Verb;
 use std::time::{Duration, Instant};
 
 on_mysql_and_mariadb!(
@@ -15,15 +14,25 @@ on_mysql_and_mariadb!(
 
 on_mysql!(without_us_a_dead_clients_grant_would_be_carried_out);
 
-/// A GRANT of ours that waits behind `LOCK TABLES … WRITE`, its client broken off. Gives the lock's holder back.
+/// A GRANT of our engine that waits behind `LOCK TABLES … WRITE`, its operator dead. Gives the lock's holder back.
 fn zombie<'s>(shop: &Shop<'s>, privileges: &[Privilege], id: &RequestId) -> Session {
     let mut holder = shop.server.session(&shop.server.superuser_login()).unwrap();
     holder.sql(&shop.filled("LOCK TABLES {c} WRITE")).unwrap();
-    let grant = format!("/* jit {id} */ {}", shop.engine.sql(Verb::Grant, privileges));
-    let mut dying = shop.server.session(&shop.jit).unwrap();
-    let said = dying.sql_within(Duration::from_millis(300), &grant);
-    assert_eq!(said.unwrap_err().code, "timeout");
-    dying.break_off();
+    let dying = runtime();
+    let mut engine = dying
+        .block_on(jit::engines::connect(&address(shop.server, &shop.jit)))
+        .unwrap();
+    let orders = [GrantOrder {
+        request: id.clone(),
+        privileges: privileges.to_vec(),
+    }];
+    let granted = dying.block_on(async {
+        tokio::time::timeout(Duration::from_millis(500), engine.grant(&orders)).await
+    });
+    assert!(granted.is_err(), "it waits");
+    // Outside of its runtime nobody says goodbye.
+    drop(engine);
+    drop(dying);
     holder
 }
 
@@ -100,7 +109,11 @@ fn a_lock_on_the_table_costs_a_bounded_wait_and_only_that_table(server: &Server)
     holder.sql(&shop.filled("LOCK TABLES {c} WRITE")).unwrap();
     let begun = Instant::now();
     let reports = shop.runtime.block_on(shop.engine.revoke(&steps));
-    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        begun.elapsed()
+    );
     println!(
         "behind LOCK TABLES … WRITE after {:?}: {:?}",
         begun.elapsed(),
@@ -108,7 +121,10 @@ fn a_lock_on_the_table_costs_a_bounded_wait_and_only_that_table(server: &Server)
     );
     let reads = shop.filled("SELECT x FROM {db}.d");
     assert_eq!(
-        server.login_and_select(&shop.alice, &reads).unwrap_err().code,
+        server
+            .login_and_select(&shop.alice, &reads)
+            .unwrap_err()
+            .code,
         "1142",
         "the other table's is gone"
     );
@@ -141,7 +157,10 @@ fn a_global_read_lock_costs_a_bounded_wait(server: &Server) {
     let begun = Instant::now();
     let reports = shop.runtime.block_on(shop.engine.revoke(&steps));
     let took = begun.elapsed();
-    println!("behind FLUSH TABLES WITH READ LOCK after {took:?}: {:?}", reports[0].error);
+    println!(
+        "behind FLUSH TABLES WITH READ LOCK after {took:?}: {:?}",
+        reports[0].error
+    );
     assert!(took < Duration::from_secs(25), "{took:?}");
     assert!(reports.iter().all(|report| report.error.is_some()));
     holder.sql("UNLOCK TABLES").unwrap();
@@ -159,7 +178,11 @@ fn a_grant_behind_a_lock_fails_whole_and_is_not_carried_out_later(server: &Serve
         request: request(),
         privileges: asked.clone(),
     }]);
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        begun.elapsed()
+    );
     println!("{:?}: {:?}", begun.elapsed(), reports[0].error);
     holder.sql("UNLOCK TABLES").unwrap();
     std::thread::sleep(Duration::from_millis(300));

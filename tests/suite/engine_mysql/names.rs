@@ -68,7 +68,11 @@ fn odd_names_are_granted_read_and_revoked(server: &Server) {
         assert_eq!(read(&quoted(odd)).unwrap().as_deref(), Some("7"), "{odd}");
         assert_eq!(read("other").unwrap_err().code, "1143", "{odd}");
         shop.revoke(&leased);
-        assert_eq!(read(&quoted(odd)).unwrap_err().code, "1142", "{odd} {number}");
+        assert_eq!(
+            read(&quoted(odd)).unwrap_err().code,
+            "1142",
+            "{odd} {number}"
+        );
     }
 }
 
@@ -88,7 +92,10 @@ fn a_database_with_a_wildcard_in_its_name_means_only_itself(server: &Server) {
     let ask = shop.ask_of(&TableName::new(pattern.clone(), "c"), &["email"]);
     let asked = shop.resolve_ask(&ask);
     let leased = shop.grant(&asked);
-    assert!(!shop.can_read("email"), "the database that the pattern fits");
+    assert!(
+        !shop.can_read("email"),
+        "the database that the pattern fits"
+    );
     let there = format!("SELECT email FROM {}.c", quoted(&pattern));
     assert!(server.login_and_select(&shop.alice, &there).is_ok());
     shop.revoke(&leased);
@@ -97,7 +104,11 @@ fn a_database_with_a_wildcard_in_its_name_means_only_itself(server: &Server) {
     // And a grant on the pattern is seen as a way to read the other.
     server.run(
         "",
-        &format!("GRANT SELECT ON {}.* TO '{}'@'%'", quoted(&pattern), shop.alice.user),
+        &format!(
+            "GRANT SELECT ON {}.* TO '{}'@'%'",
+            quoted(&pattern),
+            shop.alice.user
+        ),
     );
     assert!(shop.can_read("email"));
     let readable = shop.survey(&shop.ask(&["email"])).readable;

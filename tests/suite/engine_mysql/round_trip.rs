@@ -42,7 +42,10 @@ fn a_lease_opens_its_columns_and_nothing_else_until_it_is_revoked(server: &Serve
     assert!(!shop.can_read("ssn"));
     assert_eq!(shop.rows_left(), 0);
     let sql = shop.engine.sql(Verb::Grant, &leased);
-    assert!(sql.starts_with("GRANT SELECT (`email`, `SSN`) ON "), "{sql}");
+    assert!(
+        sql.starts_with("GRANT SELECT (`email`, `SSN`) ON "),
+        "{sql}"
+    );
 }
 
 fn an_order_is_given_whole_or_not_at_all(server: &Server) {
@@ -187,7 +190,10 @@ fn orders_of_several_people_are_given_at_once(server: &Server) {
         assert_eq!(shop.read_as(&people[person], "email"), Ok("a@b".into()));
         assert_eq!(reports[person].batch.is_some(), !shop.is_mariadb());
     }
-    let all: Vec<_> = orders.into_iter().flat_map(|order| order.privileges).collect();
+    let all: Vec<_> = orders
+        .into_iter()
+        .flat_map(|order| order.privileges)
+        .collect();
     shop.revoke(&all);
     assert_eq!(shop.read_as(&people[0], "email"), Err("1142".into()));
 }

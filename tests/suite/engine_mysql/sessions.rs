@@ -15,13 +15,20 @@ on_mysql_and_mariadb!(
 fn an_open_handler_reads_whole_rows_after_the_revoke_until_its_session_is_ended(server: &Server) {
     let mut shop = Shop::with(server, "shop", "c", true);
     let caveats = shop.survey(&shop.ask(&["email"])).caveats;
-    assert!(caveats[0].contains("HANDLER"), "it is said before: {caveats:?}");
+    assert!(
+        caveats[0].contains("HANDLER"),
+        "it is said before: {caveats:?}"
+    );
     let leased = shop.lease(&["email"]);
     let mut alice = server.session(&shop.alice).unwrap();
     alice.sql(&shop.filled("HANDLER {c} OPEN AS h")).unwrap();
     shop.revoke(&leased);
     let rows = alice.sql("HANDLER h READ FIRST").unwrap();
-    assert_eq!(rows[0][2].as_deref(), Some("123"), "a column that was never leased");
+    assert_eq!(
+        rows[0][2].as_deref(),
+        Some("123"),
+        "a column that was never leased"
+    );
 
     let found = shop
         .runtime

@@ -105,7 +105,10 @@ fn an_account_that_is_more_than_ours_is_not_dropped(server: &Server) {
             .unwrap();
         root.setup(&needs, true).await.unwrap()
     });
-    assert!(groups.iter().all(|group| group.statements.is_empty()), "{groups:?}");
+    assert!(
+        groups.iter().all(|group| group.statements.is_empty()),
+        "{groups:?}"
+    );
 }
 
 fn doctor_finds_what_is_missing_and_what_is_too_much(server: &Server) {
@@ -113,19 +116,54 @@ fn doctor_finds_what_is_missing_and_what_is_too_much(server: &Server) {
     let needs = needs(&shop, &shop.jit.user);
     assert_eq!(bad(&mut shop, &needs), [] as [String; 0]);
     for (give, take, said) in [
-        ("REVOKE GRANT OPTION ON {c} FROM {jit}", "GRANT SELECT ON {c} TO {jit} WITH GRANT OPTION", "may not give"),
-        ("ALTER TABLE {c} DROP COLUMN SSN", "ALTER TABLE {c} ADD COLUMN SSN INT", "no column ssn"),
-        ("REVOKE PROCESS ON *.* FROM {jit}", "GRANT PROCESS ON *.* TO {jit}", "sessions"),
-        ("GRANT SELECT ON *.* TO {jit}", "REVOKE SELECT ON *.* FROM {jit}", "reads all databases"),
-        ("GRANT SELECT ON {db}.* TO {jit}", "REVOKE SELECT ON {db}.* FROM {jit}", "whole of database"),
-        ("CREATE TABLE {db}.d (x INT); GRANT SELECT ON {db}.d TO {jit}", "REVOKE SELECT ON {db}.d FROM {jit}", "no policy names"),
-        ("GRANT SELECT (authentication_string) ON mysql.user TO {jit}", "REVOKE SELECT (authentication_string) ON mysql.user FROM {jit}", "password hashes"),
-        ("REVOKE SELECT ON mysql.proxies_priv FROM {jit}", "GRANT SELECT ON mysql.proxies_priv TO {jit}", "cannot see"),
+        (
+            "REVOKE GRANT OPTION ON {c} FROM {jit}",
+            "GRANT SELECT ON {c} TO {jit} WITH GRANT OPTION",
+            "may not give",
+        ),
+        (
+            "ALTER TABLE {c} DROP COLUMN SSN",
+            "ALTER TABLE {c} ADD COLUMN SSN INT",
+            "no column ssn",
+        ),
+        (
+            "REVOKE PROCESS ON *.* FROM {jit}",
+            "GRANT PROCESS ON *.* TO {jit}",
+            "sessions",
+        ),
+        (
+            "GRANT SELECT ON *.* TO {jit}",
+            "REVOKE SELECT ON *.* FROM {jit}",
+            "reads all databases",
+        ),
+        (
+            "GRANT SELECT ON {db}.* TO {jit}",
+            "REVOKE SELECT ON {db}.* FROM {jit}",
+            "whole of database",
+        ),
+        (
+            "CREATE TABLE {db}.d (x INT); GRANT SELECT ON {db}.d TO {jit}",
+            "REVOKE SELECT ON {db}.d FROM {jit}",
+            "no policy names",
+        ),
+        (
+            "GRANT SELECT (authentication_string) ON mysql.user TO {jit}",
+            "REVOKE SELECT (authentication_string) ON mysql.user FROM {jit}",
+            "password hashes",
+        ),
+        (
+            "REVOKE SELECT ON mysql.proxies_priv FROM {jit}",
+            "GRANT SELECT ON mysql.proxies_priv TO {jit}",
+            "cannot see",
+        ),
     ] {
         shop.root(give);
         let found = bad(&mut shop, &needs);
         shop.root(take);
-        assert!(found.iter().any(|finding| finding.contains(said)), "{give}: {found:?}");
+        assert!(
+            found.iter().any(|finding| finding.contains(said)),
+            "{give}: {found:?}"
+        );
         assert_eq!(bad(&mut shop, &needs), [] as [String; 0], "after {take}");
     }
 }

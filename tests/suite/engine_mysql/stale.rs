@@ -35,7 +35,11 @@ fn a_renamed_column_does_not_shelter_the_old_name(server: &Server) {
     let mut shop = Shop::open(server);
     let leased = shop.lease(&["email"]);
     shop.root("ALTER TABLE {c} CHANGE email contact VARCHAR(100); ALTER TABLE {c} CHANGE SSN email VARCHAR(20)");
-    assert_eq!(shop.read("email"), Ok("123".into()), "another column by now");
+    assert_eq!(
+        shop.read("email"),
+        Ok("123".into()),
+        "another column by now"
+    );
     shop.revoke(&leased);
     assert!(!shop.can_read("email"));
     assert!(!shop.can_read("contact"));

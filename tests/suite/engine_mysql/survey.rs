@@ -99,10 +99,16 @@ fn every_way_to_read_already_is_found(server: &Server) {
     let mut shop = Shop::open(server);
     let role = format!("reader_{}", unique());
     let bob = server.account("bob", "");
-    shop.root(&format!("CREATE ROLE {role}; GRANT SELECT ON {{c}} TO {role}"));
+    shop.root(&format!(
+        "CREATE ROLE {role}; GRANT SELECT ON {{c}} TO {role}"
+    ));
     let public = if shop.is_mariadb() {
-        [("GRANT SELECT ON {db}.* TO PUBLIC", "REVOKE SELECT ON {db}.* FROM PUBLIC", "PUBLIC")]
-            .to_vec()
+        [(
+            "GRANT SELECT ON {db}.* TO PUBLIC",
+            "REVOKE SELECT ON {db}.* FROM PUBLIC",
+            "PUBLIC",
+        )]
+        .to_vec()
     } else {
         Vec::new()
     };
@@ -114,11 +120,31 @@ fn every_way_to_read_already_is_found(server: &Server) {
     );
     let unproxy = format!("REVOKE PROXY ON '{}'@'%' FROM {{alice}}", bob.user);
     let ways = [
-        ("GRANT SELECT ON *.* TO {alice}", "REVOKE SELECT ON *.* FROM {alice}", "all databases"),
-        ("GRANT SELECT ON {db}.* TO {alice}", "REVOKE SELECT ON {db}.* FROM {alice}", "database grant"),
-        ("GRANT SELECT ON `shop%`.* TO {alice}", "REVOKE SELECT ON `shop%`.* FROM {alice}", "database grant on shop%"),
-        ("GRANT SELECT ON {c} TO {alice}", "REVOKE SELECT ON {c} FROM {alice}", "table grant by root@"),
-        ("GRANT SELECT (EMAIL) ON {c} TO {alice}", "REVOKE SELECT (EMAIL) ON {c} FROM {alice}", "column grant on EMAIL"),
+        (
+            "GRANT SELECT ON *.* TO {alice}",
+            "REVOKE SELECT ON *.* FROM {alice}",
+            "all databases",
+        ),
+        (
+            "GRANT SELECT ON {db}.* TO {alice}",
+            "REVOKE SELECT ON {db}.* FROM {alice}",
+            "database grant",
+        ),
+        (
+            "GRANT SELECT ON `shop%`.* TO {alice}",
+            "REVOKE SELECT ON `shop%`.* FROM {alice}",
+            "database grant on shop%",
+        ),
+        (
+            "GRANT SELECT ON {c} TO {alice}",
+            "REVOKE SELECT ON {c} FROM {alice}",
+            "table grant by root@",
+        ),
+        (
+            "GRANT SELECT (EMAIL) ON {c} TO {alice}",
+            "REVOKE SELECT (EMAIL) ON {c} FROM {alice}",
+            "column grant on EMAIL",
+        ),
         (&give_role, &take_role, "role reader"),
         (&proxy, &unproxy, "as proxy for bob"),
     ];
@@ -134,7 +160,10 @@ fn every_way_to_read_already_is_found(server: &Server) {
 }
 
 fn mandatory_roles_are_everybodys_way_to_read(server: &Server) {
-    let server = server.another(&["--mandatory-roles=everyone", "--activate-all-roles-on-login=ON"]);
+    let server = server.another(&[
+        "--mandatory-roles=everyone",
+        "--activate-all-roles-on-login=ON",
+    ]);
     let mut shop = Shop::open(&server);
     shop.root("CREATE ROLE everyone; GRANT SELECT ON {c} TO everyone");
     assert!(shop.can_read("note"));
@@ -159,7 +188,10 @@ fn accounts_that_are_no_plain_logins_are_unfit(server: &Server) {
         bob.user
     ));
     let found = unfit(&mut shop);
-    assert!(found[0].contains("may act as it") && found[0].contains(&bob.user), "{found:?}");
+    assert!(
+        found[0].contains("may act as it") && found[0].contains(&bob.user),
+        "{found:?}"
+    );
     let mut ask = shop.ask(&["email"]);
     ask.grantee = Grantee(if shop.is_mariadb() {
         format!("{role}@")
@@ -169,10 +201,15 @@ fn accounts_that_are_no_plain_logins_are_unfit(server: &Server) {
     let problems = format!("{:?}", shop.survey(&ask).problems);
     assert!(problems.contains("Unfit"), "{problems}");
     // SUPER.
-    shop.root(&format!("REVOKE PROXY ON {{alice}} FROM '{}'@'%'; GRANT SUPER ON *.* TO {{alice}}", bob.user));
+    shop.root(&format!(
+        "REVOKE PROXY ON {{alice}} FROM '{}'@'%'; GRANT SUPER ON *.* TO {{alice}}",
+        bob.user
+    ));
     let found = unfit(&mut shop);
     assert!(found[0].contains("SUPER"), "{found:?}");
-    shop.root(&format!("REVOKE SUPER ON *.* FROM {{alice}}; DROP ROLE {role}"));
+    shop.root(&format!(
+        "REVOKE SUPER ON *.* FROM {{alice}}; DROP ROLE {role}"
+    ));
 }
 
 fn a_locked_account_and_a_system_user_are_unfit(server: &Server) {
@@ -186,9 +223,18 @@ fn a_locked_account_and_a_system_user_are_unfit(server: &Server) {
 fn who_could_pass_it_on_is_refused(server: &Server) {
     let mut shop = Shop::open(server);
     for (give, take) in [
-        ("GRANT INSERT ON {c} TO {alice} WITH GRANT OPTION", "REVOKE INSERT, GRANT OPTION ON {c} FROM {alice}"),
-        ("GRANT INSERT ON {db}.* TO {alice} WITH GRANT OPTION", "REVOKE INSERT, GRANT OPTION ON {db}.* FROM {alice}"),
-        ("GRANT INSERT ON *.* TO {alice} WITH GRANT OPTION", "REVOKE INSERT, GRANT OPTION ON *.* FROM {alice}"),
+        (
+            "GRANT INSERT ON {c} TO {alice} WITH GRANT OPTION",
+            "REVOKE INSERT, GRANT OPTION ON {c} FROM {alice}",
+        ),
+        (
+            "GRANT INSERT ON {db}.* TO {alice} WITH GRANT OPTION",
+            "REVOKE INSERT, GRANT OPTION ON {db}.* FROM {alice}",
+        ),
+        (
+            "GRANT INSERT ON *.* TO {alice} WITH GRANT OPTION",
+            "REVOKE INSERT, GRANT OPTION ON *.* FROM {alice}",
+        ),
     ] {
         assert_eq!(unfit(&mut shop), [] as [String; 0]);
         shop.root(give);
@@ -212,7 +258,11 @@ fn tables_that_we_may_not_give_come_with_the_sql_to_run(server: &Server) {
     // A table that we do not see at all, and that nothing looks like, is asked of its owner too.
     shop.root("CREATE TABLE {db}.quite_another_thing (x INT)");
     let survey = shop.survey(&shop.ask_of(&shop.table_named("quite_another_thing"), &["x"]));
-    assert!(matches!(survey.problems[..], [SurveyProblem::NotOurs { .. }]), "{:?}", survey.problems);
+    assert!(
+        matches!(survey.problems[..], [SurveyProblem::NotOurs { .. }]),
+        "{:?}",
+        survey.problems
+    );
     for statement in sql {
         shop.root(&statement);
     }
@@ -227,7 +277,11 @@ fn accounts_of_the_same_name_are_told_of(server: &Server) {
     account_at(server, &user, "localhost");
     account_at(server, &user, "127.0.0.1");
     let survey = shop.survey(&shop.ask(&["email"]));
-    let told = survey.caveats.iter().filter(|c| c.contains("too: the server")).count();
+    let told = survey
+        .caveats
+        .iter()
+        .filter(|c| c.contains("too: the server"))
+        .count();
     assert_eq!(told, 2, "{:?}", survey.caveats);
     let leased = shop.lease(&["email"]);
     assert!(shop.can_read("email"), "it is so");
@@ -248,7 +302,10 @@ fn a_grant_to_the_narrower_host_hides_the_wider_ones_and_that_is_said(server: &S
         ask.grantee = Grantee(format!("{user}@{host}"));
         let survey = shop.survey(&ask);
         assert!(
-            survey.caveats.iter().any(|caveat| caveat.contains("may lose")),
+            survey
+                .caveats
+                .iter()
+                .any(|caveat| caveat.contains("may lose")),
             "{:?}",
             survey.caveats
         );
@@ -263,7 +320,10 @@ fn generated_columns_are_told_of(server: &Server) {
     let mut shop = Shop::open(server);
     shop.root("ALTER TABLE {c} ADD COLUMN shown VARCHAR(200) AS (CONCAT(email, SSN)) STORED");
     let survey = shop.survey(&shop.ask(&["shown"]));
-    let caveat = survey.caveats.iter().find(|caveat| caveat.contains("made from"));
+    let caveat = survey
+        .caveats
+        .iter()
+        .find(|caveat| caveat.contains("made from"));
     assert!(caveat.expect("told").contains("concat"), "{caveat:?}");
     assert_eq!(survey.will_read[0].columns, [ColumnName::from("shown")]);
 }
