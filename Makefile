@@ -16,7 +16,7 @@ endif
 left_out := $(filter-out $(chosen),$(known))
 # A test of a server carries the server's name: …::a_law::on_postgres.
 skips := $(foreach server,$(left_out),--skip on_$(server))
-target := $(or $(CARGO_TARGET_DIR),target)
+say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVERS): every test of $(left_out)",true)
 
 .PHONY: all setup build test lint demo clean-servers
 
@@ -29,14 +29,14 @@ build:
 	cargo build --locked
 
 test: setup
-	JIT_TEST_SERVERS=$(subst $() ,$(comma),$(strip $(chosen))) cargo test --locked --no-fail-fast -- $(skips)
-ifneq ($(left_out),)
-	@echo "left out, because SERVERS=$(SERVERS): every test of $(left_out)"
-endif
+	@$(say_left_out)
+	@status=0; set -x; \
+	JIT_TEST_SERVERS=$(subst $() ,$(comma),$(strip $(chosen))) cargo test --locked --features failpoints --no-fail-fast -- $(skips) || status=$$?; \
+	{ set +x; } 2>/dev/null; $(say_left_out); exit $$status
 
 lint:
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features failpoints -- -D warnings
 
 demo:
 	@demo/run

@@ -87,3 +87,33 @@ fn its_log_is_as_asked(server: &Server) {
     };
     assert_eq!(on.as_deref(), Some(wanted));
 }
+
+/// The samples that the demo and the examples of policies work on load into empty servers.
+mod the_samples {
+    use super::*;
+
+    fn text(name: &str) -> String {
+        let path = format!("{}/demo/{name}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).expect("a sample")
+    }
+
+    on_postgres!(the_shop_loads);
+    fn the_shop_loads(server: &Server) {
+        let server = server.another(&[]);
+        server.run("postgres", "CREATE DATABASE shop");
+        server.run("shop", &text("shop.postgres.sql"));
+        let count = server.run("shop", "SELECT count(*) FROM public.orders");
+        assert_eq!(count, [[Some("240".to_owned())]]);
+    }
+
+    on_mysql_and_mariadb!(billing_loads);
+    fn billing_loads(server: &Server) {
+        let server = server.another(&[]);
+        server.run("", &text("billing.mysql.sql"));
+        let count = server.run(
+            "billing",
+            "SELECT count(*) FROM cards WHERE holder = 'A MOREAU'",
+        );
+        assert_eq!(count, [[Some("1".to_owned())]]);
+    }
+}

@@ -11,7 +11,7 @@
 //! The tests are then called `…::a_revoke_takes_every_spelling::on_mysql` and `…::on_mariadb`. By these names
 //! `make test SERVERS=…` leaves out the servers that it was not given; a server that is asked for and missing is a
 //! failure, never a skip.
-#![allow(dead_code)] // not every helper is used by every state of the suite
+#![allow(dead_code, unused_imports, unused_macros)] // not every state of the suite uses every helper
 
 pub mod client;
 pub mod jit;
@@ -22,6 +22,7 @@ pub mod postgres;
 pub mod process;
 pub mod rust;
 pub mod server;
+pub mod shop;
 
 pub use client::{Login, Refused, Rows, Session};
 pub use server::{Kind, Server};
@@ -84,7 +85,6 @@ macro_rules! on_every_server {
     )+ };
 }
 
-#[allow(unused_imports)]
 pub(crate) use {on_every_server, on_mariadb, on_mysql, on_mysql_and_mariadb, on_postgres};
 
 /// Runs a future to its end on a runtime of its own: for laws over the engines, whose methods are async.
