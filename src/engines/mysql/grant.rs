@@ -12,8 +12,8 @@ use super::observe::{self, Shape};
 use super::render;
 use super::revoke;
 use super::rights::UserRow;
+use super::rows::{Place, Rows};
 use super::sessions;
-use super::standing::{Place, Rows};
 use crate::access::{ColumnName, RequestId, TableName};
 use crate::engines::{EngineError, GrantOrder, Report};
 

@@ -141,7 +141,7 @@ impl Rights {
                     .get(&holder.account)
                     .is_some_and(|user| user.select)
             {
-                ways.whole.insert(say("SELECT on all databases".to_owned()));
+                ways.whole.insert(say("grant on all databases".to_owned()));
             }
             for row in self.database_rows(&holder.account, &table.schema) {
                 if row.select {

@@ -18,7 +18,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::connection::user_of;
+use super::account::user_of;
 
 /// Written into `Privilege::stamp` as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
