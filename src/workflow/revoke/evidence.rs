@@ -115,7 +115,6 @@ impl Evidence {
     }
 }
 
-
 /// The user of an account, without MySQL's host.
 fn user_of(account: &str) -> &str {
     account.rsplit_once('@').map_or(account, |(user, _)| user)

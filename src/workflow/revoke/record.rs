@@ -308,4 +308,3 @@ pub fn finish(request: &mut Request, now: &Now) {
         }
     }
 }
-
