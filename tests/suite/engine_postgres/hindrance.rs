@@ -299,4 +299,7 @@ fn another_server_under_the_same_address_is_refused(server: &Server) {
     );
     let reports = shop.revoke(&given);
     assert!(matches!(error(&reports[0]), EngineError::Changed { .. }));
+    // Not even what names no identity is asked of a stranger.
+    let catalog = shop.runtime.block_on(shop.engine.catalog());
+    assert!(matches!(catalog, Err(EngineError::Changed { .. })));
 }
