@@ -31,12 +31,12 @@ build:
 test: setup
 	@$(say_left_out)
 	@status=0; set -x; \
-	JIT_TEST_SERVERS=$(subst $() ,$(comma),$(strip $(chosen))) cargo test --locked --no-fail-fast -- $(skips) || status=$$?; \
+	JIT_TEST_SERVERS=$(subst $() ,$(comma),$(strip $(chosen))) cargo test --locked --features failpoints --no-fail-fast -- $(skips) || status=$$?; \
 	{ set +x; } 2>/dev/null; $(say_left_out); exit $$status
 
 lint:
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features failpoints -- -D warnings
 
 demo:
 	@demo/run

@@ -13,6 +13,14 @@
 
 pub mod access;
 pub mod audit;
+pub mod cli;
+pub mod commands;
 pub mod engines;
+pub mod failure;
+pub mod identity;
 pub mod policy;
+pub mod settings;
 pub mod stores;
+pub mod ui;
+pub mod workflow;
+pub mod yaml;

@@ -1,4 +1,11 @@
 //! Parse, run, report, exit: nothing else.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = jit::cli::Cli::parse();
+    ExitCode::from(jit::commands::main(cli) as u8)
+}

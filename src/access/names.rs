@@ -21,7 +21,7 @@ pub struct TargetName(pub String);
 pub struct ColumnName(pub String);
 
 /// A database account as its engine writes it: `alice` on Postgres, `alice@%` on MySQL and MariaDB.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Grantee(pub String);
 

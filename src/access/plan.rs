@@ -83,8 +83,7 @@ pub fn plan(
     }
 
     // Rows to take: by object, then grantee. A privilege of several due leases is taken once.
-    let mut rows: BTreeMap<(ObjectOf, Grantee), BTreeMap<(ColumnName, PrivilegeKey), Privilege>> =
-        BTreeMap::new();
+    let mut rows = Rows::new();
     for lease in live
         .iter()
         .filter(|lease| lease.state.is_live() && due(lease))
@@ -141,6 +140,18 @@ pub fn plan(
     }
     plan.steps = merge(rows);
     plan
+}
+
+/// Steps that take just these privileges, by the names in them: for strays.
+pub fn steps_for(privileges: Vec<Privilege>) -> Vec<RevokeStep> {
+    let mut rows = Rows::new();
+    for privilege in privileges {
+        let named = privilege.named.clone();
+        rows.entry((ObjectOf::of(&named), named.grantee.clone()))
+            .or_default()
+            .insert((column_of(&named), privilege.key()), privilege);
+    }
+    merge(rows)
 }
 
 fn dispute(grantable: bool, contested: Option<&str>) -> Option<String> {
@@ -201,4 +212,207 @@ fn merge(rows: Rows) -> Vec<RevokeStep> {
             privileges,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{At, BootInstant, Identity, ServerIdentity, Ttl};
+
+    fn now() -> Now {
+        Now {
+            at: At::from_millis(1_000_000),
+            boot: BootInstant {
+                boot: "b".into(),
+                millis: 5_000_000,
+            },
+        }
+    }
+
+    fn id(n: u32) -> RequestId {
+        RequestId::of_submission(n, b"x")
+    }
+
+    /// A lease of one column (`relation`, `attnum`) by role `role`, ending `left` seconds from now.
+    fn lease(request: u32, relation: u32, attnum: i16, role: u32, left: i64) -> Lease {
+        let table = TableName::new("s", format!("t{relation}"));
+        let named = Named {
+            grantee: Grantee(format!("r{role}")),
+            thing: Thing::Column {
+                table,
+                column: ColumnName(format!("c{attnum}")),
+            },
+        };
+        let ttl = Ttl::from_secs(3600);
+        Lease {
+            id: LeaseId {
+                request: id(request),
+                position: u32::from(attnum.unsigned_abs()),
+            },
+            target: "shop".into(),
+            grantee: named.grantee.clone(),
+            server: ServerIdentity {
+                address: "db:5432".into(),
+                database: "shop".into(),
+                system: "1".into(),
+            },
+            privilege: Privilege {
+                identity: Identity::PostgresColumn {
+                    database: 1,
+                    relation,
+                    attnum,
+                    role,
+                    grantor: 9,
+                },
+                named,
+                stamp: None,
+            },
+            intent_at: At::from_millis(0),
+            expires_at: At::from_millis(1_000_000 + left * 1000),
+            ttl,
+            boot: BootInstant {
+                boot: "other".into(),
+                millis: 0,
+            },
+            state: LeaseState::Held,
+        }
+    }
+
+    fn held(lease: &Lease) -> (PrivilegeKey, Standing) {
+        (
+            lease.key(),
+            Standing::Held {
+                named: lease.privilege.named.clone(),
+                grantable: false,
+                stamp: None,
+                contested: None,
+            },
+        )
+    }
+
+    fn planned(leases: &[Lease]) -> Plan {
+        let observed = leases.iter().map(held).collect();
+        plan(&now(), leases, &|lease| lease.is_due(&now()), &observed)
+    }
+
+    #[test]
+    fn overlapping_lease_keeps_the_column() {
+        let leases = [lease(1, 7, 1, 5, -1), lease(2, 7, 1, 5, 60)];
+        let plan = planned(&leases);
+        assert!(plan.steps.is_empty());
+        assert_eq!(
+            plan.settled,
+            [Settled {
+                lease: leases[0].id.clone(),
+                how: Settlement::Covered { by: id(2) }
+            }]
+        );
+    }
+
+    #[test]
+    fn the_last_of_two_due_leases_takes_the_column_once() {
+        let leases = [lease(1, 7, 1, 5, -1), lease(2, 7, 1, 5, -1)];
+        let plan = planned(&leases);
+        assert_eq!(plan.steps.len(), 1);
+        assert_eq!(plan.steps[0].privileges.len(), 1);
+        assert_eq!(plan.revoked.len(), 2);
+    }
+
+    #[test]
+    fn only_identical_column_sets_are_merged() {
+        let leases = [
+            lease(1, 7, 1, 5, -1),
+            lease(1, 7, 2, 5, -1),
+            lease(2, 7, 1, 6, -1),
+            lease(2, 7, 2, 6, -1),
+            lease(3, 7, 1, 8, -1),
+        ];
+        let plan = planned(&leases);
+        assert_eq!(plan.steps.len(), 2);
+        for step in &plan.steps {
+            let StepObject::Columns { columns, .. } = &step.on else {
+                panic!("a schema")
+            };
+            assert_eq!(step.privileges.len(), columns.len() * step.grantees.len());
+        }
+        let all: usize = plan.steps.iter().map(|step| step.privileges.len()).sum();
+        assert_eq!(all, leases.len());
+    }
+
+    #[test]
+    fn what_is_not_due_is_not_touched() {
+        let plan = planned(&[lease(1, 7, 1, 5, 60), lease(2, 7, 2, 5, 60)]);
+        assert_eq!(plan, Plan::default());
+    }
+
+    #[test]
+    fn what_was_not_observed_is_left_for_the_next_time() {
+        let leases = [lease(1, 7, 1, 5, -1)];
+        let plan = plan(&now(), &leases, &|_| true, &HashMap::new());
+        assert_eq!(plan, Plan::default());
+    }
+
+    #[test]
+    fn somebody_elses_grant_is_never_taken() {
+        let leases = [lease(1, 7, 1, 5, -1)];
+        let observed = HashMap::from([(
+            leases[0].key(),
+            Standing::Held {
+                named: leases[0].privilege.named.clone(),
+                grantable: false,
+                stamp: None,
+                contested: Some("dave granted it".into()),
+            },
+        )]);
+        let plan = plan(&now(), &leases, &|_| true, &observed);
+        assert!(plan.steps.is_empty() && plan.revoked.is_empty());
+        assert!(matches!(plan.settled[0].how, Settlement::Disputed { .. }));
+    }
+
+    #[test]
+    fn the_names_of_today_are_taken() {
+        let leases = [lease(1, 7, 1, 5, -1)];
+        let mut named = leases[0].privilege.named.clone();
+        named.thing = Thing::Column {
+            table: TableName::new("s", "renamed"),
+            column: "also".into(),
+        };
+        let observed = HashMap::from([(
+            leases[0].key(),
+            Standing::Held {
+                named: named.clone(),
+                grantable: false,
+                stamp: None,
+                contested: None,
+            },
+        )]);
+        let plan = plan(&now(), &leases, &|_| true, &observed);
+        assert_eq!(plan.steps[0].privileges[0].named, named);
+    }
+
+    proptest::proptest! {
+        /// Whatever is live and due: the steps take exactly the privileges that no live lease goes on with.
+        #[test]
+        fn steps_take_exactly_what_must_go(
+            given in proptest::collection::vec((0u32..6, 1u32..4, 1i16..4, 1u32..4, proptest::bool::ANY), 0..40)
+        ) {
+            let leases: Vec<Lease> = given.iter().enumerate()
+                .map(|(n, (_, relation, attnum, role, due))| {
+                    lease(n as u32, *relation, *attnum, *role, if *due { -1 } else { 60 })
+                })
+                .collect();
+            let plan = planned(&leases);
+            let mut taken: Vec<PrivilegeKey> = plan.steps.iter()
+                .flat_map(|step| step.privileges.iter().map(Privilege::key)).collect();
+            taken.sort();
+            let mut wanted: Vec<PrivilegeKey> = leases.iter().map(Lease::key)
+                .filter(|key| leases.iter().filter(|l| l.key() == *key).all(|l| l.is_due(&now())))
+                .collect();
+            wanted.sort();
+            wanted.dedup();
+            proptest::prop_assert_eq!(taken, wanted);
+            let due = leases.iter().filter(|l| l.is_due(&now())).count();
+            proptest::prop_assert_eq!(plan.revoked.len() + plan.settled.len(), due);
+        }
+    }
 }

@@ -181,6 +181,8 @@ pub struct Request {
     pub privileges: Vec<Privilege>,
     /// What the approver must know: what the engine cannot keep, what USAGE opens, what will be readable.
     pub caveats: Vec<String>,
+    /// The GRANTs as surveyed at arrival, for the approver to read; what was really sent is in the events.
+    pub sql: Vec<String>,
     /// Columns of these tables that the grantee will then be able to read.
     pub will_read: Vec<TableColumns>,
     pub approvals: Vec<Approval>,

@@ -204,9 +204,23 @@ impl TryFrom<String> for Ttl {
 }
 
 impl From<Ttl> for String {
-    /// Exact: every unit that is not zero, so that it reads back as the same span.
+    /// Exact, and one word: every unit that is not zero (`1h30m`), so that it reads back as the same span and can
+    /// be typed as a flag. Days are the largest unit: humantime would say `1month`, which is no duration here.
     fn from(ttl: Ttl) -> Self {
-        humantime::format_duration(ttl.duration()).to_string()
+        let (secs, millis) = (ttl.0 / 1000, ttl.0 % 1000);
+        let parts = [
+            (secs / 86_400, "d"),
+            (secs / 3600 % 24, "h"),
+            (secs / 60 % 60, "m"),
+            (secs % 60, "s"),
+            (millis, "ms"),
+        ];
+        let text: String = parts
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, unit)| format!("{n}{unit}"))
+            .collect();
+        if text.is_empty() { "0s".into() } else { text }
     }
 }
 
@@ -294,6 +308,12 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn any_span_reads_back(millis in 1u64..366 * 24 * 3_600_000) {
+            let ttl = Ttl::from_millis(millis);
+            proptest::prop_assert_eq!(Ttl::parse(&String::from(ttl)).unwrap(), ttl);
+        }
+
         #[test]
         fn no_text_panics(text in "\\PC{0,50}") {
             let _ = Ttl::parse(&text);

@@ -204,12 +204,6 @@ pub struct Needs {
     pub ledger: Option<LedgerId>,
 }
 
-impl Default for Grantee {
-    fn default() -> Self {
-        Self(String::new())
-    }
-}
-
 /// Connects, finds out who answers, and prepares the session (time limits, no default database, our name).
 ///
 /// # Errors

@@ -3,7 +3,42 @@
 //! [`book::Book`] is a set of parsed policies; [`Question`] what is asked; [`Judgement`] the answer, which must be
 //! used. Who belongs to which group sits behind [`Directory`], so that tests judge invented people.
 
+mod ambiguity;
+pub mod approvals;
+pub mod book;
+pub mod document;
+pub mod glob;
+mod index;
+mod judge;
+mod lint;
+mod offers;
+pub mod overlap;
+mod recorded;
+mod refusal;
+mod trial;
+
+use std::collections::BTreeMap;
+
 use crate::access::{TableColumns, TargetName, Terms, Ttl};
+
+pub use book::{Book, SourceFile};
+pub use document::{Expect, schema};
+pub use judge::{Explained, RuledColumn, Tried};
+pub use offers::{Leasable, Offer, ProtectedColumn};
+pub use recorded::still_allows;
+pub use trial::TestResult;
+
+pub use crate::yaml::{Level, Problem};
+
+/// What the lints must know of a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KnownTarget {
+    /// MySQL and MariaDB: columns compare without case.
+    pub ignore_column_case: bool,
+}
+
+/// The targets of the settings.
+pub type KnownTargets = BTreeMap<TargetName, KnownTarget>;
 
 /// Who belongs to which group.
 pub trait Directory {
@@ -14,6 +49,17 @@ pub trait Directory {
     /// Whether the entry covers this person.
     fn covers(&self, entry: &str, person: &str) -> bool {
         self.members(entry).iter().any(|member| member == person)
+    }
+
+    /// Whether the settings know the entry: a group that is defined, a person whom a group or a pattern names.
+    /// Only lints ask; a person whom nobody names can still be an account of the host.
+    fn knows(&self, entry: &str) -> bool {
+        !entry.starts_with("group:") || !self.members(entry).is_empty()
+    }
+
+    /// The groups there are, as `group:NAME`, for "did you mean".
+    fn groups(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -65,3 +111,8 @@ impl std::fmt::Display for Refusal {
         Ok(())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

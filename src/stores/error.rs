@@ -9,6 +9,12 @@ pub enum StoreError {
     /// This submission is in the ledger already.
     #[error("submission {0} is drained already")]
     AlreadyDrained(String),
+    /// The schema refuses such a write: a move that is not in the table of moves, a change of what is final. Our bug.
+    #[error("{path} refuses that write: {why}")]
+    Unlawful { path: String, why: String },
+    /// Nothing was changed.
+    #[error("there is a ledger at {0} already")]
+    Exists(String),
     #[error("there is no ledger at {0}")]
     Missing(String),
     #[error("the ledger {path} was made by a newer jit (its version {theirs}, ours {ours})")]

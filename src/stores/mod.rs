@@ -5,6 +5,7 @@
 //! A store keeps values; it never decides. All writes of one step go through one [`Ledger::commit`].
 
 pub mod error;
+pub mod mailbox;
 pub mod sqlite;
 
 use std::time::Duration;
@@ -61,6 +62,8 @@ pub enum Fact {
     LastSweepReport,
     /// The server identity of each target that ever held a lease: JSON, by target name.
     TargetIdentities,
+    /// The protected columns of each target as its catalog last showed them: JSON, by target name.
+    Protected,
 }
 
 /// The newest instants that the ledger has seen, by which a clock set back is noticed.
@@ -146,6 +149,8 @@ pub trait Ledger {
     fn text(&self, hash: &str) -> Result<Option<String>, StoreError>;
     /// What became of a submission, by its digest; `None` where it was never drained.
     fn submission(&self, digest: &str) -> Result<Option<DrainedSubmission>, StoreError>;
+    /// What became of a person's last submissions, newest first.
+    fn submissions_of(&self, uid: u32, limit: usize) -> Result<Vec<DrainedSubmission>, StoreError>;
     /// The name under which a uid was last recognised.
     fn name_of(&self, uid: u32) -> Result<Option<String>, StoreError>;
     fn seen(&self) -> Result<Seen, StoreError>;

@@ -22,6 +22,7 @@ pub mod postgres;
 pub mod process;
 pub mod rust;
 pub mod server;
+pub mod shop;
 
 pub use client::{Login, Refused, Rows, Session};
 pub use server::{Kind, Server};

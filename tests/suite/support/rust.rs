@@ -5,6 +5,8 @@
 pub struct Source {
     /// As in `src/engines/mod.rs`.
     pub path: String,
+    /// Modules of tests that this one declares and that lie in files of their own.
+    pub test_files: Vec<String>,
     /// Lines before the tests, comments and blank ones included.
     pub lines: usize,
     /// The code before the tests: comments are gone, literals are empty; lines are where they were.
@@ -18,10 +20,17 @@ pub struct Source {
 impl Source {
     pub fn new(path: &str, text: &str) -> Self {
         let (code, literals) = lex(text);
-        let cut = tests_begin(&code).unwrap_or(code.len());
+        let modules = test_modules(&code);
+        let inline = modules.iter().find(|(_, _, inline)| *inline);
+        let cut = inline.map_or(code.len(), |(at, _, _)| *at);
         let lines = code[..cut].lines().count();
         Self {
             path: path.to_owned(),
+            test_files: modules
+                .into_iter()
+                .filter(|(_, _, inline)| !inline)
+                .map(|(_, name, _)| name)
+                .collect(),
             lines,
             literals: literals
                 .into_iter()
@@ -30,6 +39,14 @@ impl Source {
             tests: code[cut..].to_owned(),
             code: code[..cut].to_owned(),
         }
+    }
+
+    /// Makes all of it tests: its parent declares it under `#[cfg(test)]`.
+    pub fn into_tests(mut self) -> Self {
+        self.tests = std::mem::take(&mut self.code) + &self.tests;
+        self.literals.clear();
+        self.lines = 0;
+        self
     }
 
     /// Every path of two or more parts in the code, with its line; trees of `use` are spelled out, and `self` and
@@ -188,12 +205,23 @@ fn tokens(code: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Where `#[cfg(test)] mod …` begins.
-fn tests_begin(code: &str) -> Option<usize> {
+/// What follows each `#[cfg(test)]`: the place of the mark, and whether a module begins there: its name, and whether
+/// its body follows (`mod tests {`) or lies in a file of its own (`mod laws;`).
+fn test_modules(code: &str) -> Vec<(usize, String, bool)> {
     let mark = "#[cfg(test)]";
     code.match_indices(mark)
-        .map(|(at, _)| at)
-        .find(|at| code[at + mark.len()..].trim_start().starts_with("mod "))
+        .filter_map(|(at, _)| {
+            let after = tokens(&code[at + mark.len()..]);
+            let words: Vec<&str> = after.iter().take(8).map(|token| token.1.as_str()).collect();
+            let module = words.iter().position(|word| *word == "mod")?;
+            // only a visibility may stand before it: pub, pub(crate)
+            let visible = words[..module]
+                .iter()
+                .all(|word| ["pub", "(", "crate", "super", ")"].contains(word));
+            let name = words.get(module + 1)?;
+            visible.then(|| (at, (*name).to_owned(), words.get(module + 2) == Some(&"{")))
+        })
+        .collect()
 }
 
 /// Code without comments and with empty literals, and the string literals with their lines.

@@ -1,1 +1,0 @@
-//! The audit file: append, fsync, recover.

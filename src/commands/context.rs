@@ -1,0 +1,366 @@
+//! What every command starts from: the settings, who I am, and whether I am an operator here.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::access::{Grantee, Now, Person, TargetName};
+use crate::cli::Common;
+use crate::engines;
+use crate::failure::{Exit, Failure};
+use crate::identity::{self, Identity};
+use crate::policy::Directory;
+use crate::policy::KnownTargets;
+use crate::policy::book::{Book, SourceFile};
+use crate::settings::{self, LedgerPlace, Places, Settings, Untrusted};
+use crate::stores::mailbox::{self, Mailbox, Mailboxes, Names};
+use crate::stores::sqlite::{self, SqliteLedger};
+use crate::stores::{Fact, Ledger, StoreError};
+use crate::ui::Format;
+use crate::workflow::rules::People;
+use crate::workflow::view::{self, ColumnView, PersonView, Protected};
+use crate::workflow::{Operator, Rules, clock};
+use crate::yaml::Problem;
+
+/// How I reach the ledger.
+pub enum Reach {
+    /// I may write it.
+    Operator(Box<Operator>),
+    /// I may not: my mailbox shows what concerns me. The rules are public.
+    Mailbox(Box<Rules>),
+}
+
+pub struct Context {
+    pub common: Common,
+    pub format: Format,
+    pub settings: Settings,
+    pub me: Person,
+    pub identity: Identity,
+    pub reach: Reach,
+    /// Whether it was said that the mailbox is still empty.
+    told: Cell<bool>,
+}
+
+/// The settings as `workflow` knows people.
+struct House(std::rc::Rc<settings::House>);
+
+impl Directory for House {
+    fn members(&self, entry: &str) -> Vec<String> {
+        self.0.members(entry)
+    }
+
+    fn covers(&self, entry: &str, person: &str) -> bool {
+        self.0.covers(entry, person)
+    }
+}
+
+impl People for House {
+    fn grantee(&self, target: &TargetName, user: &str) -> Result<Grantee, String> {
+        self.0.grantee(target, user)
+    }
+
+    fn is_admin(&self, user: &str) -> bool {
+        self.0.is_admin(user)
+    }
+
+    fn directory(&self) -> &dyn Directory {
+        self
+    }
+}
+
+/// Finds and reads the settings, with a warning where two files could be meant.
+pub fn load_settings(common: &Common) -> Result<Settings> {
+    let places = Places::of_process(common.config.clone());
+    let settings = settings::load(&places).map_err(|error| {
+        let mut failure = Failure::new(Exit::Settings, error.to_string());
+        failure.hints.extend(error.hints());
+        failure
+    })?;
+    for warning in settings.warnings() {
+        crate::ui::note(&format!("warning: {warning}"))?;
+    }
+    Ok(settings)
+}
+
+impl Context {
+    /// Everything that a command needs, from the command line.
+    ///
+    /// # Errors
+    /// [`Exit::Settings`] for wrong settings, policies, modes or a ledger that belongs to another settings file.
+    pub fn open(common: &Common) -> Result<Self> {
+        let settings = load_settings(common)?;
+        let identity = identity::who_am_i()?;
+        let rules = rules(&settings, common.verbose)?;
+        let LedgerPlace::Sqlite(path) = &settings.ledger;
+        let reach = if sqlite::may_operate(path)? {
+            Reach::Operator(Box::new(operator(
+                &settings,
+                rules,
+                identity.person.clone(),
+            )?))
+        } else {
+            Reach::Mailbox(Box::new(rules))
+        };
+        Ok(Self {
+            common: common.clone(),
+            format: common.output,
+            me: identity.person.clone(),
+            identity,
+            settings,
+            reach,
+            told: Cell::new(false),
+        })
+    }
+
+    /// The same, read anew.
+    pub fn again(&self) -> Result<Self> {
+        Self::open(&self.common)
+    }
+
+    pub fn now(&self) -> Now {
+        clock::now()
+    }
+
+    pub fn rules(&self) -> &Rules {
+        match &self.reach {
+            Reach::Operator(op) => &op.rules,
+            Reach::Mailbox(rules) => rules,
+        }
+    }
+
+    /// # Errors
+    /// [`Exit::Refused`] where I am none.
+    pub fn operator(&self) -> Result<&Operator> {
+        match &self.reach {
+            Reach::Operator(op) => Ok(op),
+            Reach::Mailbox(_) => Err(self.not_operator("sweep").into()),
+        }
+    }
+
+    pub fn not_operator(&self, what: &str) -> Failure {
+        let LedgerPlace::Sqlite(path) = &self.settings.ledger;
+        if path.parent().is_some_and(|folder| !folder.exists()) {
+            return Failure::new(
+                Exit::Unreachable,
+                format!("there is no ledger at {}", path.display()),
+            )
+            .hint("make it: jit ledger init");
+        }
+        Failure::new(
+            Exit::Refused,
+            format!(
+                "{} is no operator of {} and may not {what}",
+                self.me,
+                path.display()
+            ),
+        )
+        .hint("operators are who may write that folder; see: jit doctor")
+    }
+
+    pub fn target_names(&self) -> Vec<&TargetName> {
+        self.rules().targets.keys().collect()
+    }
+
+    /// What operators last put into my mailbox; `None` before the first time.
+    pub fn mailbox_view(&self) -> Result<Option<PersonView>> {
+        // Not cached: who waits looks again and again.
+        let inbox = self.settings.inbox.clone();
+        // One's first command makes the mailbox, so that the next sweep has somewhere to put things.
+        let view = self.as_myself(move || Mailbox::open_or_make(&inbox)?.view())?;
+        let Some(view) = view else {
+            if !self.told.replace(true) {
+                crate::ui::note(
+                    "Nothing has been put into your mailbox yet; the next sweep does that.",
+                )?;
+            }
+            return Ok(None);
+        };
+        match serde_json::from_slice(&view.bytes) {
+            Ok(view) => Ok(Some(view)),
+            Err(error) => Err(Failure::new(
+                Exit::Failed,
+                format!("what operators put into your mailbox cannot be read: {error}"),
+            )
+            .hint("is this the same jit as theirs? jit --version")
+            .into()),
+        }
+    }
+
+    /// Behind sudo the mailbox is the person's own, and the kernel must see the person.
+    fn as_myself<T: Send>(
+        &self,
+        act: impl FnOnce() -> Result<T, StoreError> + Send,
+    ) -> Result<T, StoreError> {
+        if !self.identity.behind_sudo {
+            return act();
+        }
+        let uid = self.me.uid;
+        let (gid, groups) = identity::groups_of(uid).ok_or_else(|| StoreError::Unwritable {
+            path: format!("the mailbox of uid {uid}"),
+            why: "that user has no groups on this host".into(),
+        })?;
+        mailbox::as_person(&mailbox::Credentials { uid, gid, groups }, act)
+    }
+
+    /// Drops a submission into my mailbox; its digest.
+    pub fn deposit(&self, bytes: &[u8]) -> Result<String> {
+        let inbox = self.settings.inbox.clone();
+        let receipt = self.as_myself(move || Mailbox::open_or_make(&inbox)?.submit(bytes))?;
+        Ok(receipt.digest)
+    }
+
+    /// The protected columns that I may ask for. An operator who has none yet looks at the targets.
+    pub async fn columns(&self) -> Result<Vec<ColumnView>> {
+        match &self.reach {
+            Reach::Mailbox(_) => Ok(self
+                .mailbox_view()?
+                .map(|view| view.columns)
+                .unwrap_or_default()),
+            Reach::Operator(op) => {
+                let mut known: Protected = op
+                    .ledger
+                    .fact(Fact::Protected)?
+                    .and_then(|text| serde_json::from_str(&text).ok())
+                    .unwrap_or_default();
+                for (name, address) in &op.rules.targets {
+                    if known.contains_key(name) {
+                        continue;
+                    }
+                    // A target that is away has no columns to show now; asking it by full names still works.
+                    if let Ok(mut engine) = engines::connect(address).await
+                        && let Ok(catalog) = engine.catalog().await
+                    {
+                        known.insert(name.clone(), catalog);
+                    }
+                }
+                Ok(view::columns(&op.rules, &known, &self.me.name))
+            }
+        }
+    }
+
+    /// What lint says of policies and settings.
+    pub fn lint(&self) -> Vec<Problem> {
+        let rules = self.rules();
+        rules
+            .book
+            .check(rules.people.directory(), &self.known_targets())
+    }
+
+    pub fn known_targets(&self) -> KnownTargets {
+        self.settings.target_kinds()
+    }
+
+    /// Files that others could change.
+    pub fn untrusted(&self) -> Vec<Untrusted> {
+        let LedgerPlace::Sqlite(path) = &self.settings.ledger;
+        settings::untrusted(&self.settings, &trusted(path))
+    }
+}
+
+/// Root, and who owns the ledger.
+fn trusted(ledger: &std::path::Path) -> Vec<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let mut uids = vec![0];
+    if let Ok(metadata) = std::fs::metadata(ledger) {
+        uids.push(metadata.uid());
+    }
+    uids
+}
+
+/// Settings and policies as rules. `check` has its own way to the problems; everything else stops at the first.
+fn rules(settings: &Settings, verbose: bool) -> Result<Rules> {
+    let mut sources = Vec::new();
+    let mut texts = vec![settings.text_and_hash()];
+    for path in &settings.policy_files {
+        let text = settings::read_policy(path)
+            .map_err(|problem| Failure::new(Exit::Settings, problem.to_string()))?;
+        let source = SourceFile {
+            name: path.display().to_string(),
+            text,
+        };
+        texts.push((
+            source.hash(),
+            String::from_utf8_lossy(&source.text).into_owned(),
+        ));
+        sources.push(source);
+    }
+    let hash = settings::hash_of(&texts);
+    let book = Book::load(sources).map_err(|problems| {
+        let text = problems
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n");
+        Failure::new(Exit::Settings, text).hint("jit policy check")
+    })?;
+    let targets = settings
+        .targets
+        .iter()
+        .map(|(name, target)| {
+            let mut address = target.address.clone();
+            address.verbose = verbose;
+            (name.clone(), address)
+        })
+        .collect();
+    Ok(Rules {
+        book,
+        people: Box::new(House(settings.house())),
+        targets,
+        sweep_within: settings.sweep_within,
+        hash,
+        texts,
+    })
+}
+
+/// Opens the ledger as its operator.
+fn operator(settings: &Settings, rules: Rules, me: Person) -> Result<Operator> {
+    let LedgerPlace::Sqlite(path) = &settings.ledger;
+    let untrusted = settings::untrusted(settings, &trusted(path));
+    if let Some(first) = untrusted.first() {
+        return Err(Failure::new(
+            Exit::Settings,
+            format!("{} cannot be trusted: {}", first.path.display(), first.why),
+        )
+        .hint(first.cure.clone())
+        .into());
+    }
+    let ledger = SqliteLedger::open(path)?;
+    belongs(&ledger, settings)?;
+    Ok(Operator {
+        inbox: Box::new(Mailboxes::open(
+            &settings.inbox,
+            Names {
+                name_of: Box::new(identity::name_of),
+                local: Box::new(identity::local_uids),
+            },
+        )?),
+        audit: settings.audit.clone(),
+        ledger: Box::new(ledger),
+        rules,
+        me,
+    })
+}
+
+/// A ledger belongs to one settings file: an operator that comes with another would revoke and grant by other rules.
+fn belongs(ledger: &dyn Ledger, settings: &Settings) -> Result<()> {
+    let mine = canonical(&settings.path);
+    match ledger.fact(Fact::SettingsPath)? {
+        Some(theirs) if theirs != mine => Err(Failure::new(
+            Exit::Settings,
+            format!("this ledger belongs to the settings {theirs}, not to {mine}"),
+        )
+        .hint(format!("jit --config {theirs} …"))
+        .hint("if it has moved: jit ledger adopt")
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+/// The path by which a ledger remembers its settings.
+pub fn canonical(path: &std::path::Path) -> String {
+    std::fs::canonicalize(path)
+        .unwrap_or_else(|_| PathBuf::from(path))
+        .display()
+        .to_string()
+}

@@ -1,0 +1,148 @@
+//! `jit approve` and `jit deny`.
+
+use anyhow::Result;
+
+use crate::access::{RequestId, State, Ttl};
+use crate::cli;
+use crate::failure::{Exit, Failure};
+use crate::ui::{self, Format};
+use crate::workflow::submission::Act;
+use crate::workflow::view::RequestView;
+
+use super::context::Context;
+use super::lookup::{self, Filter, Which};
+use super::{show, submit, words};
+
+pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit> {
+    let ttl = arguments
+        .ttl
+        .as_deref()
+        .map(|text| words::duration(text, "--for"))
+        .transpose()?;
+    let mut views = Vec::new();
+    for id in &arguments.ids {
+        views.push(lookup::find(context, id, false)?);
+    }
+    if arguments.ids.is_empty() {
+        views = lookup::list(
+            context,
+            &Filter {
+                which: Which::AwaitingMe,
+                ..Filter::default()
+            },
+        )?;
+        if views.is_empty() {
+            ui::note("nothing awaits you")?;
+            return Ok(Exit::Done);
+        }
+        if !ui::can_ask() {
+            let ids: Vec<&str> = views.iter().map(|view| view.id.as_str()).collect();
+            return Err(Failure::new(Exit::Usage, "name the requests to approve")
+                .hint(format!("these await you: {}", ids.join(" ")))
+                .into());
+        }
+    }
+    let mut done = Vec::new();
+    let mut skipped = 0;
+    for view in &views {
+        check(view, ttl)?;
+        if !arguments.yes {
+            ui::note(&show::text(view, context.now().at))?;
+            let how_long = ttl.map_or(view.lease_ttl, |ttl| ttl.min(view.lease_ttl));
+            if !agreed(&format!("Approve {} for {how_long}?", view.id))? {
+                skipped += 1;
+                continue;
+            }
+        }
+        submit::hand_in(
+            context,
+            Act::Approve {
+                id: view.id.clone(),
+                digest: view.digest.clone(),
+                ttl,
+                note: arguments.note.clone(),
+            },
+        )
+        .await?;
+        done.push(view.id.clone());
+    }
+    if skipped > 0 {
+        ui::note(&format!(
+            "{skipped} left as they were; refuse with: jit deny ID --reason …"
+        ))?;
+    }
+    tell(context, &done)
+}
+
+/// What the operator would reject is said before anybody is asked.
+fn check(view: &RequestView, ttl: Option<Ttl>) -> Result<()> {
+    if view.state != State::Pending {
+        return Err(Failure::new(
+            Exit::NoSuch,
+            format!("request {} is {}, not pending", view.id, view.state),
+        )
+        .hint(format!("jit show {}", view.id))
+        .into());
+    }
+    if let Some(ttl) = ttl
+        && ttl > view.ttl
+    {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "--for may shorten, never lengthen: {} was asked for, not {ttl}",
+                view.ttl
+            ),
+        )
+        .into());
+    }
+    Ok(())
+}
+
+/// Asks, or says that `--yes` is needed where nobody can be asked.
+pub fn agreed(question: &str) -> Result<bool> {
+    if !ui::can_ask() {
+        return Err(Failure::new(Exit::Usage, "nobody can be asked here; say --yes").into());
+    }
+    ui::confirm(question)
+}
+
+pub async fn deny(context: &Context, id: &str, reason: &str) -> Result<Exit> {
+    let view = lookup::find(context, id, false)?;
+    submit::hand_in(
+        context,
+        Act::Deny {
+            id: view.id.clone(),
+            reason: reason.to_owned(),
+        },
+    )
+    .await?;
+    tell(context, &[view.id])
+}
+
+/// Says where these requests stand now.
+pub fn tell(context: &Context, ids: &[RequestId]) -> Result<Exit> {
+    let now = context.now().at;
+    let mut views = Vec::new();
+    for id in ids {
+        views.extend(lookup::by_id(context, id, false)?);
+    }
+    if context.format == Format::Json {
+        match views.as_slice() {
+            [one] => ui::json(one)?,
+            _ => ui::json(&views)?,
+        }
+    } else {
+        for view in &views {
+            ui::say(&format!("{}  {}", view.id, show::state(view, now)))?;
+            if let (Some(why), true) = (&view.outcome, view.state != State::Active) {
+                ui::note(&ui::paragraph(why, 2))?;
+            }
+            if view.state == State::Pending && !view.needs.is_empty() {
+                ui::note(&format!("  needs {}", show::needs(view)))?;
+            }
+        }
+    }
+    submit::say_next_sweep(context)?;
+    Ok(Exit::Done)
+}

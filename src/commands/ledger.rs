@@ -1,0 +1,150 @@
+//! `jit ledger …`: making it, and two decisions that only a person can take.
+
+use anyhow::Result;
+
+use crate::access::{Actor, Person};
+use crate::audit::event::{Draft, EventKind};
+use crate::cli::{self, Common};
+use crate::failure::{Exit, Failure};
+use crate::identity;
+use crate::settings::LedgerPlace;
+use crate::stores::sqlite::{self, SqliteLedger};
+use crate::stores::{Change, Effect, Fact, Ledger, StoreError};
+use crate::ui;
+use crate::workflow::clock;
+
+use super::context::{canonical, load_settings};
+use super::decide;
+
+pub fn run(common: &Common, command: &cli::Ledger) -> Result<Exit> {
+    let me = identity::who_am_i()?.person;
+    match command {
+        cli::Ledger::Init { shared } => make(common, shared.as_deref(), &me),
+        cli::Ledger::Adopt { yes } => adopt(common, *yes, &me),
+        cli::Ledger::Clock { accept } => set_clock(common, *accept, &me),
+    }
+}
+
+/// Makes the ledger, inbox and audit file that the settings name. Already there: says so, and changes nothing.
+pub fn make(common: &Common, shared: Option<&str>, me: &Person) -> Result<Exit> {
+    let settings = load_settings(common)?;
+    let LedgerPlace::Sqlite(path) = &settings.ledger;
+    let mode = match shared {
+        None => sqlite::Sharing::Alone,
+        Some(group) => sqlite::Sharing::Group {
+            gid: identity::group_id(group).ok_or_else(|| {
+                Failure::new(Exit::NoSuch, format!("there is no group {group}"))
+                    .hint(format!("groupadd {group}"))
+            })?,
+        },
+    };
+    let layout = sqlite::Places {
+        ledger: path.clone(),
+        inbox: settings.inbox.clone(),
+        audit: settings.audit.clone(),
+    };
+    let now = clock::now();
+    let ledger = match sqlite::create(&layout, mode, &now) {
+        Ok(ledger) => ledger,
+        Err(StoreError::Exists(path)) => {
+            ui::note(&format!(
+                "there is a ledger at {path} already; nothing was changed"
+            ))?;
+            return Ok(Exit::Done);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut line = Draft::new(EventKind::LedgerMade, &Actor::Person(me.clone()));
+    line.observed = Some(serde_json::json!({
+        "ledger": ledger.id(), "path": path.display().to_string(), "operators": shared
+    }));
+    ledger.commit(
+        &now,
+        Change {
+            effects: vec![Effect::SetFact {
+                fact: Fact::SettingsPath,
+                value: canonical(&settings.path),
+            }],
+            events: vec![line],
+        },
+    )?;
+    for path in [path, &settings.inbox, &settings.audit] {
+        ui::say(&format!("made {}", path.display()))?;
+    }
+    match shared {
+        Some(group) => ui::note(&format!(
+            "Operators are the members of {group}; everybody may submit."
+        ))?,
+        None => ui::note(
+            "You alone own it: this separates no duties. For a host: jit ledger init --shared GROUP",
+        )?,
+    }
+    Ok(Exit::Done)
+}
+
+/// Makes the settings in use the ones that the ledger belongs to.
+fn adopt(common: &Common, yes: bool, me: &Person) -> Result<Exit> {
+    let settings = load_settings(common)?;
+    let LedgerPlace::Sqlite(path) = &settings.ledger;
+    let ledger = SqliteLedger::open(path)?;
+    let mine = canonical(&settings.path);
+    let theirs = ledger.fact(Fact::SettingsPath)?;
+    if theirs.as_deref() == Some(mine.as_str()) {
+        ui::note(&format!("it belongs to {mine} already"))?;
+        return Ok(Exit::Done);
+    }
+    let former = theirs.clone().unwrap_or_else(|| "none".to_owned());
+    if !yes
+        && !decide::agreed(&format!(
+            "The ledger belongs to {former}. Let it belong to {mine}?"
+        ))?
+    {
+        return Ok(Exit::Done);
+    }
+    let mut line = Draft::new(EventKind::LedgerAdopted, &Actor::Person(me.clone()));
+    line.observed = Some(serde_json::json!({ "old": theirs, "new": mine }));
+    ledger.commit(
+        &clock::now(),
+        Change {
+            effects: vec![Effect::SetFact {
+                fact: Fact::SettingsPath,
+                value: mine.clone(),
+            }],
+            events: vec![line],
+        },
+    )?;
+    ui::say(&format!("the ledger belongs to {mine} now"))?;
+    Ok(Exit::Done)
+}
+
+/// Shows the ledger's clock, or accepts that it was set back.
+fn set_clock(common: &Common, accept: bool, me: &Person) -> Result<Exit> {
+    let settings = load_settings(common)?;
+    let LedgerPlace::Sqlite(path) = &settings.ledger;
+    let ledger = SqliteLedger::open(path)?;
+    let now = clock::now();
+    let seen = ledger.seen()?;
+    let behind = clock::behind(&now, &seen);
+    if !accept {
+        ui::say(&format!("now         {}", now.at))?;
+        ui::say(&format!("latest seen {}", seen.at))?;
+        if behind > clock::TOLERANCE {
+            ui::note(&format!(
+                "The clock is {behind} behind; nothing is granted. If it is right now: jit ledger clock --accept"
+            ))?;
+            return Ok(Exit::Failed);
+        }
+        return Ok(Exit::Done);
+    }
+    let mut line = Draft::new(EventKind::ClockAccepted, &Actor::Person(me.clone()));
+    line.observed = Some(serde_json::json!({ "seen": seen.at, "now": now.at }));
+    ledger.commit(
+        &now,
+        Change {
+            effects: vec![Effect::ResetSeen(now.clone())],
+            events: vec![line],
+        },
+    )?;
+    ui::say(&format!("the ledger takes {} for now", now.at))?;
+    Ok(Exit::Done)
+}

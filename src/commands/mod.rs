@@ -1,0 +1,110 @@
+//! One file a command: its arguments, its words, one call into `workflow`.
+
+mod audit;
+mod columns;
+mod context;
+mod dashboard;
+mod decide;
+mod doctor;
+mod init;
+mod ledger;
+mod list;
+mod lookup;
+mod policy;
+mod request;
+mod revoke;
+mod settings;
+mod setup;
+mod show;
+mod submit;
+mod sweep;
+mod withdraw;
+mod words;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Command, SchemaOf};
+use crate::failure::{Exit, classify};
+use crate::ui;
+
+use context::Context;
+
+/// Runs a command and reports what failed; the exit code.
+pub fn main(cli: Cli) -> Exit {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = ui::note(&format!("jit: cannot start: {error}"));
+            return Exit::Failed;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(exit) => exit,
+        Err(error) => {
+            let failure = classify(&error);
+            let _ = ui::note(&format!("jit: {}", failure.what));
+            for hint in &failure.hints {
+                let _ = ui::note(&format!("  next: {hint}"));
+            }
+            failure.exit
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<Exit> {
+    let common = &cli.common;
+    let Some(command) = &cli.command else {
+        return dashboard::run(&Context::open(common)?);
+    };
+    match command {
+        Command::Init(arguments) => {
+            return init::run(common, arguments, &crate::identity::who_am_i()?.person);
+        }
+        Command::Ledger(command) => return ledger::run(common, command),
+        Command::Audit(command) => return audit::run(common, command),
+        Command::Schema { of } => {
+            match of {
+                SchemaOf::Request => {
+                    ui::json(&schemars::schema_for!(crate::workflow::view::RequestView))?
+                }
+                SchemaOf::Event => ui::json(&schemars::schema_for!(crate::audit::event::Draft))?,
+            }
+            return Ok(Exit::Done);
+        }
+        Command::Completions { shell } => {
+            use clap::CommandFactory;
+            clap_complete::generate(*shell, &mut Cli::command(), "jit", &mut std::io::stdout());
+            return Ok(Exit::Done);
+        }
+        _ => {}
+    }
+    let context = &Context::open(common)?;
+    match command {
+        Command::Setup(arguments) => setup::run(context, arguments).await,
+        Command::Doctor => doctor::run(context).await,
+        Command::Policy(command) => policy::run(context, command).await,
+        Command::Columns(arguments) => columns::run(context, arguments).await,
+        Command::Request(arguments) => request::run(context, arguments).await,
+        Command::List(arguments) => list::run(context, arguments),
+        Command::Show { id } => show::run(context, id),
+        Command::Approve(arguments) => decide::approve(context, arguments).await,
+        Command::Deny { id, reason } => decide::deny(context, id, reason).await,
+        Command::Cancel { id } => withdraw::cancel(context, id).await,
+        Command::Return { id } => withdraw::give_back(context, id.as_deref()).await,
+        Command::Revoke(arguments) => revoke::run(context, arguments).await,
+        Command::Resume { holds, reason, yes } => {
+            revoke::resume(context, holds, reason, *yes).await
+        }
+        Command::Extend(arguments) => request::extend(context, arguments).await,
+        Command::Sweep(arguments) => sweep::run(context, arguments).await,
+        Command::Settings { origin } => settings::run(context, *origin),
+        Command::Init(_)
+        | Command::Ledger(_)
+        | Command::Audit(_)
+        | Command::Schema { .. }
+        | Command::Completions { .. } => Ok(Exit::Done),
+    }
+}

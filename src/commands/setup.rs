@@ -1,0 +1,122 @@
+//! `jit setup`: the SQL that a target needs.
+
+use anyhow::Result;
+
+use crate::access::TargetName;
+use crate::cli;
+use crate::engines::{self, Address, Needs, SetupGroup};
+use crate::failure::{Exit, Failure};
+use crate::stores::FindLeases;
+use crate::ui::{self, Format};
+use crate::workflow::Rules;
+
+use super::context::{Context, Reach};
+use super::words;
+
+pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
+    let name = words::target(
+        arguments.target.as_deref().map(TargetName::from),
+        &context.target_names(),
+    )?;
+    let own = context.rules().targets[&name].clone();
+    if arguments.undo
+        && let Reach::Operator(op) = &context.reach
+    {
+        let live = op.ledger.leases(&FindLeases::Live(Some(name.clone())))?;
+        if let Some(lease) = live.first() {
+            return Err(Failure::new(
+                Exit::NoSuch,
+                format!(
+                    "{} lease(s) live on {name}; they would be left behind",
+                    live.len()
+                ),
+            )
+            .hint(format!("jit revoke {} --reason …", lease.id.request))
+            .hint(format!("jit list --target {name}"))
+            .into());
+        }
+    }
+    let address = match &arguments.as_url {
+        Some(url) => privileged(url, &own)?,
+        None => own.clone(),
+    };
+    let mut engine = engines::connect(&address).await?;
+    let catalog = engine.catalog().await?;
+    let ledger = match &context.reach {
+        Reach::Operator(op) => Some(op.ledger.id().clone()),
+        Reach::Mailbox(_) => None,
+    };
+    let needs = needs(context.rules(), &name, &catalog, &own, ledger);
+    let groups = engine.setup(&needs, arguments.undo).await?;
+    if arguments.apply {
+        let mut done = 0;
+        for group in &groups {
+            ui::note(&format!("-- {}", ui::escape(&group.by)))?;
+            for statement in &group.statements {
+                ui::note(&ui::escape(statement))?;
+            }
+            engine.run(&group.statements).await?;
+            done += group.statements.len();
+        }
+        ui::say(&format!("{done} statement(s) done on {name}"))?;
+        if !arguments.undo {
+            ui::note("Next: jit doctor")?;
+        }
+        return Ok(Exit::Done);
+    }
+    match context.format {
+        Format::Json => ui::json(&groups)?,
+        Format::Table => print(&name, &groups)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn print(name: &TargetName, groups: &[SetupGroup]) -> Result<()> {
+    if groups.is_empty() {
+        ui::note(&format!("{name} needs nothing"))?;
+    }
+    for group in groups {
+        ui::say(&format!("-- {name}: to be run by {}", group.by))?;
+        for statement in &group.statements {
+            ui::say(&format!("{};", statement.trim_end_matches(';')))?;
+        }
+        ui::say("")?;
+    }
+    Ok(())
+}
+
+/// Somebody else's way in, to the same database; grantor and limits are the target's.
+fn privileged(url: &str, own: &Address) -> Result<Address> {
+    let mut address =
+        Address::parse(url).map_err(|why| Failure::new(Exit::Usage, format!("--as-url: {why}")))?;
+    if address.dialect != own.dialect {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--as-url: it is another engine than the target's",
+        )
+        .into());
+    }
+    address.grantor.clone_from(&own.grantor);
+    address.statement_timeout = own.statement_timeout;
+    address.verbose = own.verbose;
+    Ok(address)
+}
+
+/// What the policies want to be able to lease there: protected columns, what is leased along, and schemas.
+pub fn needs(
+    rules: &Rules,
+    target: &TargetName,
+    catalog: &engines::Catalog,
+    own: &Address,
+    ledger: Option<crate::access::LedgerId>,
+) -> Needs {
+    let leasable = rules
+        .book
+        .leasable(target, rules.ignores_column_case(target), catalog);
+    Needs {
+        tables: leasable.tables,
+        usage: leasable.usage,
+        login: own.user.as_str().into(),
+        ledger,
+    }
+}

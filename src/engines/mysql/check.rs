@@ -1,0 +1,222 @@
+//! What `jit doctor` says of a target: privileges enough for the policies and no more, and a protected connection.
+
+use std::collections::BTreeSet;
+
+use mysql_async::{Params, Value};
+
+use super::connection::Link;
+use super::observe;
+use super::render;
+use super::rights::Rights;
+use super::sessions;
+use crate::access::TableName;
+use crate::engines::address::{Endpoint, TlsMode};
+use crate::engines::{EngineError, Finding, Needs};
+
+/// See `Engine::check`.
+pub(super) async fn check(link: &mut Link, needs: &Needs) -> Result<Vec<Finding>, EngineError> {
+    let mut findings = vec![tls(link).await?];
+    let tables: BTreeSet<TableName> = needs
+        .tables
+        .iter()
+        .map(|(table, _)| table.clone())
+        .collect();
+    let rights = match observe::rights(link, &tables).await {
+        Ok(rights) => rights,
+        Err(EngineError::NotSetUp { why, .. }) => {
+            findings.push(Finding {
+                ok: false,
+                what: "privileges".to_owned(),
+                saw: format!("our account cannot see what it must: {why}"),
+                cure: Some("jit setup".to_owned()),
+            });
+            return Ok(findings);
+        }
+        Err(error) => return Err(error),
+    };
+    findings.extend(enough(link, needs, &rights).await?);
+    findings.extend(too_much(link, &tables, &rights).await?);
+    let sees = sessions::sees_all(link).await?;
+    findings.push(Finding {
+        ok: sees,
+        what: "sessions".to_owned(),
+        saw: if sees {
+            "our account sees the sessions of others".to_owned()
+        } else {
+            "our account does not see the sessions of others, so a revoke cannot tell who may go on reading".to_owned()
+        },
+        cure: (!sees).then(|| {
+            format!(
+                "GRANT PROCESS ON *.* TO {}",
+                super::quote::account(&link.server().me)
+            )
+        }),
+    });
+    Ok(findings)
+}
+
+async fn tls(link: &mut Link) -> Result<Finding, EngineError> {
+    let cipher =
+        observe::read::<(String, String)>(link, include_str!("sql/cipher.sql"), Params::Empty)
+            .await?
+            .into_iter()
+            .map(|(_, cipher)| cipher)
+            .find(|cipher| !cipher.is_empty());
+    let address = link.address();
+    let local = address.endpoints.iter().all(|endpoint| match endpoint {
+        Endpoint::Socket { .. } => true,
+        Endpoint::Tcp { host, .. } => {
+            host == "localhost"
+                || host
+                    .parse::<std::net::IpAddr>()
+                    .is_ok_and(|address| address.is_loopback())
+        }
+    });
+    let (ok, saw) = match cipher {
+        Some(cipher) if address.tls == TlsMode::VerifyFull => {
+            (true, format!("encrypted ({cipher}), the server verified"))
+        }
+        Some(cipher) => (
+            local,
+            format!("encrypted ({cipher}), the server's certificate not verified"),
+        ),
+        None if local => (true, "not encrypted, on this machine".to_owned()),
+        None => (false, "not encrypted".to_owned()),
+    };
+    Ok(Finding {
+        ok,
+        what: "TLS".to_owned(),
+        saw,
+        cure: (!ok).then(|| "sslmode=verify-full in the target's url".to_owned()),
+    })
+}
+
+/// Whether every table of the policies can be given.
+async fn enough(
+    link: &mut Link,
+    needs: &Needs,
+    rights: &Rights,
+) -> Result<Vec<Finding>, EngineError> {
+    let tables: BTreeSet<TableName> = needs
+        .tables
+        .iter()
+        .map(|(table, _)| table.clone())
+        .collect();
+    let shapes = observe::shapes(link, &tables).await?;
+    let server = link.server();
+    let mut findings = Vec::new();
+    for (table, columns) in &needs.tables {
+        let bad = |saw: String, cure: Option<String>| Finding {
+            ok: false,
+            what: "privileges".to_owned(),
+            saw,
+            cure,
+        };
+        let hand_out = Some(render::hand_out(table, &server.me));
+        match observe::spelled(&shapes, table, server.exact_tables) {
+            None => findings.push(bad(
+                format!("{table} does not exist, or our account may not see it"),
+                hand_out,
+            )),
+            Some((table, _)) if !rights.may_give(&server.me, table) => findings.push(bad(
+                format!("our account may not give columns of {table}"),
+                hand_out,
+            )),
+            Some((table, shape)) => {
+                let missing: Vec<_> = columns
+                    .iter()
+                    .filter(|column| shape.column(&column.0).is_none())
+                    .map(|column| column.0.as_str())
+                    .collect();
+                if !missing.is_empty() {
+                    findings.push(bad(
+                        format!("{table} has no column {}", missing.join(", ")),
+                        None,
+                    ));
+                }
+            }
+        }
+    }
+    if findings.is_empty() {
+        findings.push(Finding {
+            ok: true,
+            what: "privileges".to_owned(),
+            saw: format!("our account may give all {} tables", needs.tables.len()),
+            cure: None,
+        });
+    }
+    Ok(findings)
+}
+
+/// Whether our account can do what it need not.
+async fn too_much(
+    link: &mut Link,
+    tables: &BTreeSet<TableName>,
+    rights: &Rights,
+) -> Result<Vec<Finding>, EngineError> {
+    let me = link.server().me.clone();
+    let mut seen = Vec::new();
+    if let Some(user) = rights.users.get(&me) {
+        if user.select {
+            seen.push("it reads all databases".to_owned());
+        }
+        if user.grant {
+            seen.push("it can hand on what it has on all databases".to_owned());
+        }
+        if user.superuser {
+            seen.push("it has SUPER".to_owned());
+        }
+    }
+    match link
+        .rows(include_str!("sql/secrets.sql"), Params::Empty)
+        .await
+    {
+        Ok(_) => seen.push("it reads password hashes in mysql.user".to_owned()),
+        Err(EngineError::Refused { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    for row in rights.databases.get(&me.user).into_iter().flatten() {
+        if row.account == me && (row.select || row.grant) {
+            seen.push(format!(
+                "it has rights on the whole of database {}",
+                row.database
+            ));
+        }
+    }
+    let own = observe::read::<(String, String, bool)>(
+        link,
+        include_str!("sql/own_rights.sql"),
+        Params::Positional(vec![
+            Value::from(me.user.as_str()),
+            Value::from(me.host.as_str()),
+        ]),
+    )
+    .await?;
+    let beyond: Vec<String> = own
+        .into_iter()
+        .filter(|(schema, _, select)| *select && !observe::is_system(schema))
+        .map(|(schema, table, _)| TableName::new(schema, table))
+        .filter(|table| !tables.contains(table))
+        .map(|table| table.to_string())
+        .collect();
+    if !beyond.is_empty() {
+        seen.push(format!(
+            "it reads tables that no policy names: {}",
+            beyond.join(", ")
+        ));
+    }
+    let ok = seen.is_empty();
+    Ok(vec![Finding {
+        ok,
+        what: "no more".to_owned(),
+        saw: if ok {
+            "our account has nothing that it does not need".to_owned()
+        } else {
+            format!(
+                "our account {me} has more than it needs: {}",
+                seen.join("; ")
+            )
+        },
+        cure: (!ok).then(|| "REVOKE what is too much, or use an account of its own".to_owned()),
+    }])
+}

@@ -1,0 +1,1 @@
+SELECT Proxied_user, Proxied_host, User, Host FROM mysql.proxies_priv

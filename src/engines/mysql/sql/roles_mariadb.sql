@@ -1,0 +1,1 @@
+SELECT Role, '', User, Host FROM mysql.roles_mapping

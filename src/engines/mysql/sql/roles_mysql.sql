@@ -1,0 +1,1 @@
+SELECT FROM_USER, FROM_HOST, TO_USER, TO_HOST FROM mysql.role_edges

@@ -1,0 +1,1 @@
+SELECT authentication_string FROM mysql.user LIMIT 0

@@ -1,0 +1,1 @@
+SELECT User, Host FROM mysql.user WHERE Process_priv = 'Y'

@@ -1,0 +1,1 @@
+SELECT VERSION(), @@version_comment, CURRENT_USER(), USER(), CONNECTION_ID()

@@ -1,0 +1,1 @@
+SELECT USER, HOST FROM mysql.global_grants WHERE PRIV = 'SYSTEM_USER'

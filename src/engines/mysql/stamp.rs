@@ -1,0 +1,222 @@
+//! PURE. What the rows showed right after our GRANT, and whether somebody else has granted the same since.
+//!
+//! Measured on MySQL 9.7 and MariaDB 10.11 (a column row in `columns_priv`, one row for its table in `tables_priv`):
+//!
+//! - `Grantor` and `Timestamp` of the table's row are those of the last GRANT *or REVOKE* on that table for that
+//!   account, by whomever, of whichever column or privilege.
+//! - MySQL: `Timestamp` of the column's row changes with every GRANT that names this column, ours or another's, also
+//!   when it changes nothing, and with a GRANT or REVOKE of another privilege (UPDATE) on this column. It does *not*
+//!   change when other columns of the table are granted or revoked. RENAME USER and FLUSH PRIVILEGES keep it. Its
+//!   resolution is one second.
+//! - MariaDB: all timestamps are zero. Only the table's `Grantor` tells anything, and a later statement of ours for
+//!   the same account and table overwrites it: then a DBA's GRANT of the same column leaves no trace at all.
+//! - `Grantor` is `USER()` of the granting session (user and client host), not the account it logged in as.
+//! - A spelling of the column in another case is a row of its own (facts-mysql, finding 1), and never ours.
+//!
+//! So on MySQL, what cannot be told is a GRANT of the same column within the second of ours, once any later
+//! statement on that table has moved the table's row on.
+
+use serde::{Deserialize, Serialize};
+
+use super::account::user_of;
+
+/// Written into `Privilege::stamp` as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    /// The row's spelling.
+    pub(super) column: String,
+    /// The column row's timestamp, UTC; MySQL only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) at: Option<String>,
+    /// The table row's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) table_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) grantor: Option<String>,
+    /// Accounts that held the same column then, on MySQL since the same second: a renamed account is none of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) others: Vec<String>,
+    /// There were too many of them to write down: then a rename cannot be told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) many: bool,
+}
+
+/// How many other holders are written down.
+pub(super) const OTHERS: usize = 50;
+
+impl Stamp {
+    pub(super) fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    pub(super) fn text(&self) -> Option<String> {
+        serde_json::to_string(self).ok()
+    }
+
+    /// Whether the last hand on the account's table was ours.
+    pub(super) fn by(&self, our_user: &str) -> bool {
+        self.grantor
+            .as_deref()
+            .is_some_and(|grantor| user_of(grantor) == our_user)
+    }
+
+    /// Whether the last statement on the account's table touched this column.
+    pub(super) fn is_last(&self) -> bool {
+        self.at.is_some() && self.at == self.table_at
+    }
+}
+
+/// What is known of our own hand.
+pub(super) struct Ours<'o> {
+    /// The user that our GRANTs write as grantor.
+    pub(super) user: &'o str,
+    /// Stamps of all leases of this privilege that the caller knows.
+    pub(super) stamps: &'o [Stamp],
+    /// Spellings under which we have granted it.
+    pub(super) spellings: &'o [String],
+}
+
+/// Why somebody else's hand is seen; `None` where it is not. `rows` are today's, one a spelling.
+pub(super) fn contested(recorded: &Stamp, rows: &[Stamp], ours: &Ours<'_>) -> Option<String> {
+    if let Some(other) = rows
+        .iter()
+        .find(|row| !ours.spellings.contains(&row.column))
+    {
+        return Some(format!(
+            "somebody else has granted the same column in another spelling ({}), which we never wrote",
+            other.column
+        ));
+    }
+    rows.iter().find_map(|row| {
+        if row.at.is_some() {
+            by_time(recorded, row, ours)
+        } else {
+            by_grantor(recorded, row, ours)
+        }
+    })
+}
+
+/// MySQL: by the column row's own time.
+fn by_time(recorded: &Stamp, today: &Stamp, ours: &Ours<'_>) -> Option<String> {
+    let at = today.at.as_deref().unwrap_or_default();
+    let grantor = today.grantor.as_deref().unwrap_or("somebody");
+    let known = ours
+        .stamps
+        .iter()
+        .chain([recorded])
+        .find(|stamp| stamp.column == today.column && stamp.at == today.at);
+    match known {
+        // The row is as we left it; but within that same second somebody else was at this table.
+        Some(stamp)
+            if today.is_last()
+                && !today.by(ours.user)
+                && (stamp.grantor != today.grantor || stamp.table_at != today.table_at) =>
+        {
+            Some(format!(
+                "{grantor} granted something on this table in the very second of our grant ({at} UTC); it may have \
+                 been this column"
+            ))
+        }
+        Some(_) => None,
+        // Our own GRANT for another lease: it was the last statement, and it touched this column.
+        None if today.is_last() && today.by(ours.user) => None,
+        None if today.is_last() => Some(format!("{grantor} has granted it too, at {at} UTC")),
+        None => Some(format!(
+            "somebody has granted it again, or granted or revoked another privilege on it, at {at} UTC"
+        )),
+    }
+}
+
+/// MariaDB: by the table row's grantor alone.
+fn by_grantor(recorded: &Stamp, today: &Stamp, ours: &Ours<'_>) -> Option<String> {
+    let grantor = today.grantor.as_deref()?;
+    (!today.by(ours.user) && recorded.grantor != today.grantor).then(|| {
+        format!(
+            "{grantor} has granted or revoked something on this table since; MariaDB does not tell which column it \
+             was, so it may have been this one"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(at: &str, grantor: &str, table_at: &str) -> Stamp {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Stamp {
+            column: "email".into(),
+            at: some(at),
+            table_at: some(table_at),
+            grantor: some(grantor),
+            others: Vec::new(),
+            many: false,
+        }
+    }
+
+    fn judge(recorded: &Stamp, today: Stamp, siblings: &[Stamp]) -> Option<String> {
+        let ours = Ours {
+            user: "jit",
+            stamps: siblings,
+            spellings: &["email".to_owned()],
+        };
+        contested(recorded, &[today], &ours)
+    }
+
+    #[test]
+    fn a_grant_of_another_column_is_no_contest_on_mysql() {
+        let recorded = stamp("10:00:00", "jit@a", "10:00:00");
+        assert_eq!(judge(&recorded, recorded.clone(), &[]), None);
+        let today = stamp("10:00:00", "dba@b", "10:00:07");
+        assert_eq!(judge(&recorded, today, &[]), None);
+    }
+
+    #[test]
+    fn a_grant_of_the_same_column_is() {
+        let recorded = stamp("10:00:00", "jit@a", "10:00:00");
+        let why = judge(&recorded, stamp("10:00:07", "dba@b", "10:00:07"), &[]).unwrap();
+        assert!(why.contains("dba@b"), "{why}");
+        // And although we have worked on the table since.
+        assert!(judge(&recorded, stamp("10:00:07", "jit@a", "10:00:09"), &[]).is_some());
+    }
+
+    #[test]
+    fn our_own_overlapping_grant_is_not() {
+        let recorded = stamp("10:00:00", "jit@a", "10:00:00");
+        assert_eq!(
+            judge(&recorded, stamp("10:00:07", "jit@b", "10:00:07"), &[]),
+            None
+        );
+        // Known from the other lease, also after a DBA has granted another column.
+        let sibling = stamp("10:00:07", "jit@b", "10:00:07");
+        let today = stamp("10:00:07", "dba@b", "10:00:11");
+        assert_eq!(judge(&recorded, today.clone(), &[sibling]), None);
+        assert!(judge(&recorded, today, &[]).is_some());
+    }
+
+    #[test]
+    fn within_our_second_it_is_for_a_person_to_say() {
+        let recorded = stamp("10:00:00", "jit@a", "10:00:00");
+        let why = judge(&recorded, stamp("10:00:00", "dba@b", "10:00:00"), &[]).unwrap();
+        assert!(why.contains("very second"), "{why}");
+    }
+
+    #[test]
+    fn mariadb_knows_only_the_last_hand_on_the_table() {
+        let recorded = stamp("", "jit@a", "");
+        assert_eq!(judge(&recorded, stamp("", "jit@b", ""), &[]), None);
+        assert!(
+            judge(&recorded, stamp("", "dba@b", ""), &[])
+                .unwrap()
+                .contains("MariaDB does not tell")
+        );
+    }
+
+    #[test]
+    fn another_spelling_is_never_ours() {
+        let recorded = stamp("", "jit@a", "");
+        let mut today = recorded.clone();
+        today.column = "EMAIL".into();
+        assert!(judge(&recorded, today, &[]).unwrap().contains("EMAIL"));
+    }
+}

@@ -1,0 +1,230 @@
+//! How each privilege stands: our rows, told by exact account and by column in any case.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::account::Account;
+use super::connection::Link;
+use super::dial::Server;
+use super::observe::{self, Shape};
+use super::rights::{ColumnRow, UserRow};
+use super::rows::{Place, Rows, named, tables_of};
+use super::stamp::{self, Ours, Stamp};
+use crate::access::{Privilege, PrivilegeKey, Standing, TableName};
+use crate::engines::EngineError;
+
+/// What is known of one privilege from all leases that were handed in.
+#[derive(Default)]
+struct Known {
+    stamps: Vec<Stamp>,
+    spellings: Vec<String>,
+}
+
+pub(super) async fn privileges(
+    link: &mut Link,
+    of: &[Privilege],
+) -> Result<Vec<Standing>, EngineError> {
+    let places: Vec<Option<Place>> = of.iter().map(Place::of).collect();
+    let tables = tables_of(&places);
+    let rows = Rows::read(link, &tables).await?;
+    let users = observe::users(link).await?;
+    let missing: BTreeSet<TableName> = places
+        .iter()
+        .flatten()
+        .filter(|place| rows.variants(place).next().is_none())
+        .map(|place| place.table.clone())
+        .collect();
+    let shapes = observe::shapes(link, &missing).await?;
+
+    let mut known: HashMap<PrivilegeKey, Known> = HashMap::new();
+    let mut holders: HashSet<(TableName, String, Account)> = HashSet::new();
+    for (privilege, place) in of.iter().zip(&places) {
+        let Some(place) = place else { continue };
+        let known = known.entry(privilege.key()).or_default();
+        known
+            .stamps
+            .extend(privilege.stamp.as_deref().and_then(Stamp::read));
+        known.spellings.push(place.column.clone());
+        holders.insert((
+            place.table.clone(),
+            place.column.to_lowercase(),
+            place.account.clone(),
+        ));
+    }
+    let look = Look {
+        server: link.server(),
+        rows: &rows,
+        users: &users,
+        shapes: &shapes,
+        known: &known,
+        holders: &holders,
+    };
+    Ok(of
+        .iter()
+        .zip(&places)
+        .map(|(privilege, place)| match place {
+            Some(place) => look.standing(privilege, place),
+            None => Standing::Gone {
+                why: "it is no privilege of MySQL or MariaDB".to_owned(),
+            },
+        })
+        .collect())
+}
+
+/// One look at the catalog.
+struct Look<'l> {
+    server: &'l Server,
+    rows: &'l Rows,
+    users: &'l HashMap<Account, UserRow>,
+    shapes: &'l HashMap<TableName, Shape>,
+    known: &'l HashMap<PrivilegeKey, Known>,
+    /// Who holds which column by a lease that was handed in.
+    holders: &'l HashSet<(TableName, String, Account)>,
+}
+
+impl Look<'_> {
+    fn standing(&self, privilege: &Privilege, place: &Place) -> Standing {
+        let recorded = privilege.stamp.as_deref().and_then(Stamp::read);
+        let rows: Vec<&ColumnRow> = self.rows.variants(place).collect();
+        if let Some(row) = rows
+            .iter()
+            .find(|row| row.column == place.column)
+            .or(rows.first())
+        {
+            let stamps: Vec<Stamp> = rows
+                .iter()
+                .map(|row| {
+                    self.rows
+                        .stamp(&place.table, &place.account, row, self.server.is_mariadb())
+                })
+                .collect();
+            let contested = recorded.and_then(|recorded| {
+                let known = self.known.get(&privilege.key())?;
+                stamp::contested(
+                    &recorded,
+                    &stamps,
+                    &Ours {
+                        user: &self.server.grantor,
+                        stamps: &known.stamps,
+                        spellings: &known.spellings,
+                    },
+                )
+            });
+            return Standing::Held {
+                named: named(place, &place.account, &row.column),
+                grantable: false,
+                stamp: stamps
+                    .iter()
+                    .find(|stamp| stamp.column == row.column)
+                    .and_then(Stamp::text),
+                contested,
+            };
+        }
+        if self.rows.is_orphan(&place.table, &place.account) {
+            return Standing::Held {
+                named: named(place, &place.account, &place.column),
+                grantable: false,
+                stamp: None,
+                contested: None,
+            };
+        }
+        if let Some(held) = self.renamed(place, recorded.as_ref()) {
+            return held;
+        }
+        self.absent(place)
+    }
+
+    /// RENAME USER moves the rows and keeps their times. The account's old name may even exist again. A row that
+    /// was not there at our stamp, of an account that no lease handed in explains, and on MySQL of our row's very
+    /// second, may be ours: a person decides, because a later grant to somebody else can look the same.
+    fn renamed(&self, place: &Place, recorded: Option<&Stamp>) -> Option<Standing> {
+        let recorded = recorded.filter(|stamp| !stamp.many)?;
+        let exists = self.users.contains_key(&place.account);
+        if exists && self.server.is_mariadb() {
+            return None;
+        }
+        let column = place.column.to_lowercase();
+        let candidates: Vec<(&Account, &ColumnRow)> = self
+            .rows
+            .holders(&place.table, &column)
+            .filter(|account| {
+                **account != place.account
+                    && !recorded.others.contains(&account.to_string())
+                    && !self.holders.contains(&(
+                        place.table.clone(),
+                        column.clone(),
+                        (*account).clone(),
+                    ))
+            })
+            .filter_map(|account| {
+                let row = self
+                    .rows
+                    .held(&place.table, account)
+                    .iter()
+                    .find(|row| row.column == recorded.column)?;
+                (self.server.is_mariadb() || Some(&row.at) == recorded.at.as_ref())
+                    .then_some((account, row))
+            })
+            .collect();
+        let (first, row) = candidates.first()?;
+        let names: Vec<_> = candidates
+            .iter()
+            .map(|(account, _)| account.to_string())
+            .collect();
+        let (grantee, who) = match names.as_slice() {
+            [one] => ((*first).clone(), one.clone()),
+            _ => (place.account.clone(), names.join(" or ")),
+        };
+        Some(Standing::Held {
+            named: named(place, &grantee, &row.column),
+            grantable: false,
+            stamp: None,
+            contested: Some(format!(
+                "{} {}, and {who} holds this column and did not before: it looks like a renamed account that took \
+                 our privilege along",
+                place.account,
+                if exists {
+                    "does not hold it any more"
+                } else {
+                    "does not exist any more"
+                }
+            )),
+        })
+    }
+
+    fn absent(&self, place: &Place) -> Standing {
+        if !self.users.contains_key(&place.account) {
+            let others: Vec<String> = self
+                .rows
+                .holders(&place.table, &place.column)
+                .map(ToString::to_string)
+                .collect();
+            let mut why = format!("account {} does not exist any more", place.account);
+            if !others.is_empty() {
+                why.push_str(&format!(
+                    "; should it have been renamed, these hold the column: {}",
+                    others.join(", ")
+                ));
+            }
+            return Standing::Gone { why };
+        }
+        match observe::spelled(self.shapes, &place.table, self.server.exact_tables) {
+            None => Standing::Gone {
+                why: format!(
+                    "table {} does not exist any more, or our account may not see it",
+                    place.table
+                ),
+            },
+            Some((table, shape)) => match shape.column(&place.column) {
+                None => Standing::Gone {
+                    why: format!(
+                        "column {} of {table} does not exist any more, or our account may not see it",
+                        place.column
+                    ),
+                },
+                Some(column) => Standing::Absent {
+                    named: named(place, &place.account, &column.name),
+                },
+            },
+        }
+    }
+}

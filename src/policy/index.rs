@@ -1,0 +1,209 @@
+//! Which policy rules a column.
+//!
+//! Of the policies that match, A beats B only if A is at least as exact in schema, table and column, and more exact
+//! in one. One rules if it beats all others; in a finite partial order that is the same as being the only one that
+//! nobody beats.
+
+use std::collections::HashMap;
+
+use super::book::{Book, Policy};
+use super::glob::{Case, Exactness, Glob, folded};
+use crate::access::{ColumnName, TableName, TargetName};
+
+/// One pattern of one policy's columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Unit {
+    pub policy: usize,
+    pub column: usize,
+}
+
+/// How exact a unit is in schema, table and column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Specificity([Exactness; 3]);
+
+impl Specificity {
+    pub fn of(schema: &Glob, table: &Glob, column: &Glob) -> Self {
+        Self([schema.exactness(), table.exactness(), column.exactness()])
+    }
+
+    /// A strict partial order: at least as exact everywhere, and more exact somewhere.
+    pub fn beats(&self, other: &Self) -> bool {
+        self.0 != other.0
+            && self
+                .0
+                .iter()
+                .zip(&other.0)
+                .all(|(mine, theirs)| mine >= theirs)
+    }
+}
+
+/// Lookup by exact table first, so that ten thousand policies cost one column no more than a few.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    targets: HashMap<TargetName, Target>,
+}
+
+#[derive(Debug, Default)]
+struct Target {
+    tables: HashMap<TableName, Table>,
+    /// Policies with a wildcard in schema or table.
+    loose: Vec<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    policies: Vec<usize>,
+    /// By the column's name without case, for targets of either kind.
+    columns: HashMap<String, Vec<Unit>>,
+    /// Column patterns.
+    patterns: Vec<Unit>,
+}
+
+impl Index {
+    pub fn new(policies: &[Policy]) -> Self {
+        let mut targets: HashMap<TargetName, Target> = HashMap::new();
+        for (at, policy) in policies.iter().enumerate() {
+            let target = match targets.get_mut(&policy.target) {
+                Some(target) => target,
+                None => targets.entry(policy.target.clone()).or_default(),
+            };
+            let (Some(schema), Some(table)) = (
+                policy.table.schema.as_exact(),
+                policy.table.table.as_exact(),
+            ) else {
+                target.loose.push(at);
+                continue;
+            };
+            let table = target
+                .tables
+                .entry(TableName::new(schema, table))
+                .or_default();
+            table.policies.push(at);
+            for (column, glob) in policy.columns.iter().enumerate() {
+                let unit = Unit { policy: at, column };
+                match glob.as_exact() {
+                    Some(name) => table.columns.entry(folded(name)).or_default().push(unit),
+                    None => table.patterns.push(unit),
+                }
+            }
+        }
+        Self { targets }
+    }
+
+    /// Policies with a wildcard in schema or table.
+    pub fn loose(&self, target: &TargetName) -> &[usize] {
+        self.targets.get(target).map_or(&[], |target| &target.loose)
+    }
+
+    /// Exact tables that are named, in no order.
+    pub fn tables(&self, target: &TargetName) -> impl Iterator<Item = &TableName> {
+        self.targets
+            .get(target)
+            .into_iter()
+            .flat_map(|target| target.tables.keys())
+    }
+
+    /// Units of one exact table, by their columns without case.
+    pub fn columns(&self, target: &TargetName) -> impl Iterator<Item = (&TableName, &Vec<Unit>)> {
+        self.targets
+            .get(target)
+            .into_iter()
+            .flat_map(|target| &target.tables)
+            .flat_map(|(table, of)| of.columns.values().map(move |units| (table, units)))
+    }
+
+    /// Column patterns of one exact table.
+    pub fn patterns(&self, target: &TargetName) -> impl Iterator<Item = (&TableName, &[Unit])> {
+        self.targets
+            .get(target)
+            .into_iter()
+            .flat_map(|target| &target.tables)
+            .map(|(table, of)| (table, of.patterns.as_slice()))
+    }
+
+    pub fn targets(&self) -> impl Iterator<Item = &TargetName> {
+        self.targets.keys()
+    }
+
+    fn table(&self, target: &TargetName, table: &TableName) -> Option<&Table> {
+        self.targets.get(target)?.tables.get(table)
+    }
+}
+
+/// Which policy rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ruling {
+    /// No policy names the column: it cannot be requested.
+    Nobody,
+    One(usize),
+    /// These match, and none beats all others. In order, at least two.
+    Unclear(Vec<usize>),
+}
+
+impl Book {
+    pub(super) fn specificity(&self, unit: Unit) -> Specificity {
+        let policy = &self.policies[unit.policy];
+        Specificity::of(
+            &policy.table.schema,
+            &policy.table.table,
+            &policy.columns[unit.column],
+        )
+    }
+
+    /// Every pattern that matches the column.
+    pub(super) fn matching(
+        &self,
+        target: &TargetName,
+        table: &TableName,
+        column: &ColumnName,
+        case: Case,
+    ) -> Vec<Unit> {
+        let fits =
+            |unit: &Unit| self.policies[unit.policy].columns[unit.column].matches(&column.0, case);
+        let mut units = Vec::new();
+        if let Some(exact) = self.index.table(target, table) {
+            let named = exact.columns.get(&folded(&column.0)).into_iter().flatten();
+            units.extend(named.chain(&exact.patterns).filter(|unit| fits(unit)));
+        }
+        for policy in self.index.loose(target).iter().copied() {
+            if self.policies[policy].table.matches(table) {
+                let columns = 0..self.policies[policy].columns.len();
+                units.extend(columns.map(|column| Unit { policy, column }).filter(fits));
+            }
+        }
+        units
+    }
+
+    pub(super) fn ruling(
+        &self,
+        target: &TargetName,
+        table: &TableName,
+        column: &ColumnName,
+        case: Case,
+    ) -> Ruling {
+        let units: Vec<(Unit, Specificity)> = self
+            .matching(target, table, column, case)
+            .into_iter()
+            .map(|unit| (unit, self.specificity(unit)))
+            .collect();
+        let mut unbeaten: Vec<usize> = units
+            .iter()
+            .filter(|(_, mine)| !units.iter().any(|(_, other)| other.beats(mine)))
+            .map(|(unit, _)| unit.policy)
+            .collect();
+        unbeaten.sort_unstable();
+        unbeaten.dedup();
+        match unbeaten.as_slice() {
+            [] => Ruling::Nobody,
+            [one] => Ruling::One(*one),
+            _ => Ruling::Unclear(unbeaten),
+        }
+    }
+
+    /// Policies that name this table exactly.
+    pub(super) fn policies_of(&self, target: &TargetName, table: &TableName) -> &[usize] {
+        self.index
+            .table(target, table)
+            .map_or(&[], |table| &table.policies)
+    }
+}

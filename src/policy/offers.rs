@@ -1,0 +1,151 @@
+//! What could be had: columns that policies protect, and what a person may ask for.
+
+use serde::Serialize;
+
+use super::Directory;
+use super::approvals;
+use super::book::{Book, Policy};
+use super::glob::Case;
+use super::index::Ruling;
+use crate::access::{ColumnName, TableName, TargetName, Ttl, Usage};
+
+/// A column of a catalog, and the policy that rules it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ProtectedColumn {
+    pub table: TableName,
+    pub column: ColumnName,
+    pub policy: String,
+    pub class: Option<String>,
+}
+
+/// What a target must let `jit` lease.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leasable {
+    /// Protected columns and `with:` columns that exist, in catalog order.
+    pub tables: Vec<(TableName, Vec<ColumnName>)>,
+    /// Schemas of these tables whose USAGE may be leased along.
+    pub usage: Vec<String>,
+}
+
+/// One way in which a person may ask for a column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Offer {
+    /// `customer-contact, entry 1`
+    pub rule: String,
+    pub max: Ttl,
+    /// Empty: any purpose, or none.
+    pub purposes: Vec<String>,
+    /// The regular expression that the whole ticket must match.
+    pub ticket: Option<String>,
+    /// In words: `no approval`, `1 of group:dba and 1 of group:privacy`.
+    pub approval: String,
+}
+
+impl Book {
+    /// The columns of a catalog that a policy rules, in catalog order. Columns that are unclear are left out:
+    /// nobody can ask for them, and `check` says so.
+    pub fn protected(
+        &self,
+        target: &TargetName,
+        ignore_column_case: bool,
+        catalog: &[(TableName, Vec<ColumnName>)],
+    ) -> Vec<ProtectedColumn> {
+        let mut protected = Vec::new();
+        for (table, column, policy) in self.ruled(target, ignore_column_case, catalog) {
+            protected.push(ProtectedColumn {
+                table: table.clone(),
+                column: column.clone(),
+                policy: policy.name.clone(),
+                class: policy.class.clone(),
+            });
+        }
+        protected
+    }
+
+    /// What `setup` and `doctor` must provide for on a target.
+    pub fn leasable(
+        &self,
+        target: &TargetName,
+        ignore_column_case: bool,
+        catalog: &[(TableName, Vec<ColumnName>)],
+    ) -> Leasable {
+        let case = Case::ignored_if(ignore_column_case);
+        let mut leasable = Leasable::default();
+        for (table, columns) in catalog {
+            let here = [(table.clone(), columns.clone())];
+            let ruled = self.ruled(target, ignore_column_case, &here);
+            if ruled.is_empty() {
+                continue;
+            }
+            let along = |column: &ColumnName| {
+                let named = ruled.iter().flat_map(|(_, _, policy)| &policy.along);
+                named
+                    .into_iter()
+                    .any(|name| super::glob::Glob::exact(name.as_str()).matches(&column.0, case))
+            };
+            let wanted = columns.iter().filter(|column| {
+                ruled.iter().any(|(_, known, _)| known == column) || along(column)
+            });
+            leasable
+                .tables
+                .push((table.clone(), wanted.cloned().collect()));
+            let usage = ruled
+                .iter()
+                .flat_map(|(_, _, policy)| &policy.entries)
+                .any(|entry| entry.usage == Usage::Grant);
+            if usage && !leasable.usage.contains(&table.schema) {
+                leasable.usage.push(table.schema.clone());
+            }
+        }
+        leasable
+    }
+
+    fn ruled<'b, 'c>(
+        &'b self,
+        target: &TargetName,
+        ignore_column_case: bool,
+        catalog: &'c [(TableName, Vec<ColumnName>)],
+    ) -> Vec<(&'c TableName, &'c ColumnName, &'b Policy)> {
+        let case = Case::ignored_if(ignore_column_case);
+        let mut ruled = Vec::new();
+        for (table, columns) in catalog {
+            for column in columns {
+                if let Ruling::One(policy) = self.ruling(target, table, column, case) {
+                    ruled.push((table, column, &self.policies[policy]));
+                }
+            }
+        }
+        ruled
+    }
+
+    /// The ways in which a person may ask for a column, in the order of the policy; empty where there is none.
+    pub fn offers(
+        &self,
+        dir: &dyn Directory,
+        who: &str,
+        target: &TargetName,
+        ignore_column_case: bool,
+        table: &TableName,
+        column: &ColumnName,
+    ) -> Vec<Offer> {
+        let case = Case::ignored_if(ignore_column_case);
+        let Ruling::One(at) = self.ruling(target, table, column, case) else {
+            return Vec::new();
+        };
+        let policy = &self.policies[at];
+        policy
+            .entries
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| entry.who.iter().any(|name| dir.covers(name, who)))
+            .filter(|(_, entry)| approvals::possible(&entry.lines, who, dir).is_ok())
+            .map(|(at, entry)| Offer {
+                rule: policy.shown(at),
+                max: entry.max,
+                purposes: entry.purposes.clone().unwrap_or_default(),
+                ticket: entry.ticket.as_ref().map(|ticket| ticket.text.to_string()),
+                approval: approvals::in_words(&entry.lines),
+            })
+            .collect()
+    }
+}

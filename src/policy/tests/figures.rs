@@ -1,0 +1,1 @@
+//! Figures, not laws: `cargo test --lib policy::tests::figures -- --ignored --nocapture`.

@@ -1,0 +1,7 @@
+//! The laws of the policy language, over invented people.
+
+mod figures;
+mod judging;
+mod linting;
+mod loading;
+mod properties;

@@ -1,0 +1,247 @@
+//! Everything that is written: one transaction a step.
+
+use std::ops::Range;
+
+use rusqlite::{Transaction, TransactionBehavior, named_params, params};
+
+use super::error::{Doing, Fault};
+use super::find::{fact_word, stored};
+use super::{SqliteLedger, open, reserve, rows, statements as sql};
+use crate::access::hold::Hold;
+use crate::access::{At, Lease, LeaseState, LedgerId, Now, Request, State};
+use crate::audit::chain;
+use crate::stores::{Change, DrainedSubmission, Effect, StoreError};
+
+impl SqliteLedger {
+    /// Runs one write transaction, whole or not at all. Where the disk is full, the reserve is given back and it
+    /// is tried once more.
+    pub(super) fn write<T>(
+        &self,
+        work: impl Fn(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        if self.access == open::Access::ReadOnly {
+            return Err(StoreError::Unwritable {
+                path: self.shown(),
+                why: "its file system is read-only".into(),
+            });
+        }
+        let once = || {
+            let transaction =
+                Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok::<T, Fault>(done)
+        };
+        match once() {
+            Err(fault) if fault.may_be_full() && reserve::give_back(&self.path) => once(),
+            done => done,
+        }
+        .map_err(|fault: Fault| fault.told(&self.path, Doing::Writing))
+    }
+}
+
+/// Writes a change, seals its events and moves the latest instant seen on.
+///
+/// Effects are written in an order of their own, in which the schema's laws can be kept whatever order they were
+/// given in: what is new first, then leases, and requests last, because a request that becomes final may have no
+/// live lease any more.
+pub(super) fn apply(
+    transaction: &Transaction<'_>,
+    id: &LedgerId,
+    host: &str,
+    now: &Now,
+    change: &Change,
+) -> Result<Range<u64>, Fault> {
+    let mut effects: Vec<&Effect> = change.effects.iter().collect();
+    effects.sort_by_key(|effect| rank(effect));
+    // Before the effects: a reset replaces it.
+    let boot_millis = stored(now.boot.millis);
+    let seen = params![now.at.millis(), now.boot.boot, boot_millis];
+    transaction
+        .prepare_cached(sql::SEEN_ADVANCE)?
+        .execute(seen)?;
+    for effect in effects {
+        write(transaction, now.at, effect)?;
+    }
+
+    let (newest, mut prev) = rows::head(transaction, id)?;
+    let mut seq = newest;
+    let mut insert = transaction.prepare_cached(sql::EVENT_INSERT)?;
+    for draft in &change.events {
+        seq += 1;
+        let sealed = chain::seal(draft, seq, now.at, host, &prev)?;
+        let request = draft.request.as_ref().map(|id| id.as_str());
+        insert.execute(params![stored(seq), request, sealed.line])?;
+        prev = sealed.hash;
+    }
+    Ok(newest + 1..seq + 1)
+}
+
+pub(super) fn set_journal_mark(
+    transaction: &Transaction<'_>,
+    seq: u64,
+    file: Option<&str>,
+) -> Result<(), Fault> {
+    transaction
+        .prepare_cached(sql::JOURNAL_MARK_SET)?
+        .execute(params![stored(seq), file])?;
+    Ok(())
+}
+
+fn rank(effect: &Effect) -> u8 {
+    match effect {
+        Effect::Submission(_) => 0,
+        Effect::Seen(_)
+        | Effect::KeepText { .. }
+        | Effect::SetFact { .. }
+        | Effect::NewHold(_)
+        | Effect::SaveHold(_)
+        | Effect::ResetSeen(_) => 1,
+        Effect::NewRequest(_) => 2,
+        Effect::NewLease(_) => 3,
+        Effect::SaveLease(_) => 4,
+        Effect::SaveRequest { .. } => 5,
+    }
+}
+
+fn write(transaction: &Transaction<'_>, at: At, effect: &Effect) -> Result<(), Fault> {
+    match effect {
+        Effect::Submission(submission) => drained(transaction, submission)?,
+        Effect::Seen(person) => {
+            let mut statement = transaction.prepare_cached(sql::PERSON_SEEN)?;
+            statement.execute(params![person.uid, person.name])?;
+        }
+        Effect::NewRequest(request) => new_request(transaction, at, request)?,
+        Effect::SaveRequest { was, now } => save_request(transaction, at, *was, now)?,
+        Effect::NewLease(lease) => {
+            put_lease(transaction, sql::LEASE_INSERT, lease)?;
+        }
+        Effect::SaveLease(lease) => {
+            if put_lease(transaction, sql::LEASE_SAVE, lease)? == 0 {
+                return Err(StoreError::Conflict(format!("lease {}", lease.id)).into());
+            }
+        }
+        Effect::KeepText { hash, body } => {
+            let mut statement = transaction.prepare_cached(sql::TEXT_KEEP)?;
+            statement.execute([hash, body])?;
+        }
+        Effect::SetFact { fact, value } => {
+            let mut statement = transaction.prepare_cached(sql::FACT_SET)?;
+            statement.execute([fact_word(*fact), value])?;
+        }
+        Effect::NewHold(hold) => {
+            put_hold(transaction, sql::HOLD_INSERT, hold)?;
+        }
+        Effect::SaveHold(hold) => {
+            if put_hold(transaction, sql::HOLD_SAVE, hold)? == 0 {
+                return Err(StoreError::Conflict(format!("hold {}", hold.number)).into());
+            }
+        }
+        Effect::ResetSeen(now) => {
+            let seen = params![now.at.millis(), now.boot.boot, stored(now.boot.millis)];
+            transaction.prepare_cached(sql::SEEN_RESET)?.execute(seen)?;
+        }
+    }
+    Ok(())
+}
+
+fn drained(transaction: &Transaction<'_>, submission: &DrainedSubmission) -> Result<(), Fault> {
+    let written = transaction
+        .prepare_cached(sql::SUBMISSION_INSERT)?
+        .execute(named_params! {
+            ":digest": submission.digest,
+            ":uid": submission.person.uid,
+            ":name": submission.person.name,
+            ":at": submission.at.millis(),
+            ":act": submission.act,
+            ":outcome": submission.outcome,
+            ":request": submission.request.as_ref().map(|id| id.as_str()),
+        })?;
+    if written == 0 {
+        return Err(StoreError::AlreadyDrained(submission.digest.clone()).into());
+    }
+    Ok(())
+}
+
+/// A request that is final has an end: where it does not say when, it is now.
+fn ended_at(request: &Request, at: At) -> Option<i64> {
+    request
+        .state
+        .is_final()
+        .then(|| request.ended_at.unwrap_or(at).millis())
+}
+
+fn new_request(transaction: &Transaction<'_>, at: At, request: &Request) -> Result<(), Fault> {
+    transaction
+        .prepare_cached(sql::REQUEST_INSERT)?
+        .execute(named_params! {
+            ":id": request.id.as_str(),
+            ":state": request.state.word(),
+            ":requester": request.requester.uid,
+            ":target": request.target.0,
+            ":lapses_at": request.lapses_at.millis(),
+            ":ended_at": ended_at(request, at),
+            ":doc": serde_json::to_string(request)?,
+        })?;
+    Ok(())
+}
+
+fn save_request(
+    transaction: &Transaction<'_>,
+    at: At,
+    was: State,
+    request: &Request,
+) -> Result<(), Fault> {
+    let written = transaction
+        .prepare_cached(sql::REQUEST_SAVE)?
+        .execute(named_params! {
+            ":id": request.id.as_str(),
+            ":was": was.word(),
+            ":state": request.state.word(),
+            ":requester": request.requester.uid,
+            ":target": request.target.0,
+            ":lapses_at": request.lapses_at.millis(),
+            ":ended_at": ended_at(request, at),
+            ":doc": serde_json::to_string(request)?,
+        })?;
+    if written == 0 {
+        return Err(StoreError::Conflict(format!("request {}", request.id)).into());
+    }
+    Ok(())
+}
+
+fn put_lease(
+    transaction: &Transaction<'_>,
+    statement: &str,
+    lease: &Lease,
+) -> Result<usize, Fault> {
+    let ended_at = match &lease.state {
+        LeaseState::Owed | LeaseState::Held | LeaseState::Disputed { .. } => None,
+        LeaseState::Revoked { ended_at }
+        | LeaseState::Gone { ended_at, .. }
+        | LeaseState::Covered { ended_at, .. }
+        | LeaseState::Left { ended_at, .. } => Some(ended_at.millis()),
+    };
+    let boot_due = lease.boot.millis.saturating_add(lease.ttl.millis());
+    Ok(transaction
+        .prepare_cached(statement)?
+        .execute(named_params! {
+            ":request": lease.id.request.as_str(),
+            ":position": lease.id.position,
+            ":target": lease.target.0,
+            ":state": lease.state.word(),
+            ":key": lease.key().0,
+            ":expires_at": lease.expires_at.millis(),
+            ":boot": lease.boot.boot,
+            ":boot_due": stored(boot_due),
+            ":ended_at": ended_at,
+            ":doc": serde_json::to_string(lease)?,
+        })?)
+}
+
+fn put_hold(transaction: &Transaction<'_>, statement: &str, hold: &Hold) -> Result<usize, Fault> {
+    let resumed_at = hold.resumed.as_ref().map(|resumed| resumed.at.millis());
+    let doc = serde_json::to_string(hold)?;
+    let mut statement = transaction.prepare_cached(statement)?;
+    Ok(statement.execute(params![hold.number, resumed_at, doc])?)
+}

@@ -1,0 +1,271 @@
+//! Everything that is read.
+
+use rusqlite::{Connection, OptionalExtension, named_params, params};
+
+use super::error::{Doing, Fault};
+use super::{SqliteLedger, rows, statements as sql};
+use crate::access::hold::Hold;
+use crate::access::{At, BootInstant, Lease, Person, Request, RequestId, State};
+use crate::stores::{
+    DrainedSubmission, Fact, FindLeases, FindRequests, OwedLine, Seen, StoreError,
+};
+
+/// States that a request can lapse from: those of the index `requests_by_lapse`.
+const LAPSING: [State; 3] = [State::Submitted, State::Pending, State::Approved];
+
+impl SqliteLedger {
+    /// One read, which sees one moment.
+    pub(super) fn reading<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        work(&self.connection).map_err(|fault| fault.told(&self.path, Doing::Reading))
+    }
+
+    pub(super) fn find_request(&self, id: &RequestId) -> Result<Option<Request>, StoreError> {
+        self.reading(|connection| {
+            let found = rows::documents(connection, sql::REQUEST_BY_ID, [id.as_str()])?;
+            Ok(found.into_iter().next())
+        })
+    }
+
+    pub(super) fn find_requests(&self, find: &FindRequests) -> Result<Vec<Request>, StoreError> {
+        let prefix = find.id_prefix.as_deref();
+        // Ids are ASCII: DEL stands behind every character of theirs.
+        let prefix_end = prefix.map(|prefix| format!("{prefix}\u{7f}"));
+        let states = find.states.as_ref().map(words);
+        let limit = find.limit.map_or(-1, |n| i64::try_from(n).unwrap_or(-1));
+        self.reading(|connection| {
+            rows::documents(
+                connection,
+                way(find),
+                named_params! {
+                    ":prefix": prefix,
+                    ":prefix_end": prefix_end,
+                    ":states": states,
+                    ":requester": find.requester,
+                    ":target": find.target.as_ref().map(|target| &target.0),
+                    ":lapsing_by": find.lapsing_by.map(At::millis),
+                    ":ended_since": find.ended_since.map(At::millis),
+                    ":limit": limit,
+                },
+            )
+        })
+    }
+
+    pub(super) fn find_leases(&self, find: &FindLeases) -> Result<Vec<Lease>, StoreError> {
+        self.reading(|connection| match find {
+            FindLeases::Of(id) => rows::documents(connection, sql::LEASES_OF, [id.as_str()]),
+            FindLeases::Live(None) => rows::documents(connection, sql::LEASES_LIVE, []),
+            FindLeases::Live(Some(target)) => {
+                rows::documents(connection, sql::LEASES_LIVE_OF_TARGET, [&target.0])
+            }
+            FindLeases::DueWithSharers(target, now) => rows::documents(
+                connection,
+                sql::LEASES_DUE,
+                named_params! {
+                    ":target": target.0,
+                    ":at": now.at.millis(),
+                    ":boot": now.boot.boot,
+                    ":boot_millis": stored(now.boot.millis),
+                },
+            ),
+            FindLeases::LiveWithKeys(target, keys) => rows::documents(
+                connection,
+                sql::LEASES_LIVE_WITH_KEYS,
+                named_params! { ":target": target.0, ":keys": serde_json::to_string(keys)? },
+            ),
+            FindLeases::EndedSince(target, since) => rows::documents(
+                connection,
+                sql::LEASES_ENDED_SINCE,
+                named_params! { ":target": target.0, ":since": since.millis() },
+            ),
+        })
+    }
+
+    pub(super) fn find_holds(&self, ended: bool) -> Result<Vec<Hold>, StoreError> {
+        let statement = if ended {
+            sql::HOLDS_ALL
+        } else {
+            sql::HOLDS_STANDING
+        };
+        self.reading(|connection| rows::documents(connection, statement, []))
+    }
+
+    pub(super) fn find_fact(&self, fact: Fact) -> Result<Option<String>, StoreError> {
+        self.reading(|connection| rows::text(connection, sql::FACT_GET, [fact_word(fact)]))
+    }
+
+    pub(super) fn find_text(&self, hash: &str) -> Result<Option<String>, StoreError> {
+        self.reading(|connection| rows::text(connection, sql::TEXT_BY_HASH, [hash]))
+    }
+
+    pub(super) fn find_name(&self, uid: u32) -> Result<Option<String>, StoreError> {
+        self.reading(|connection| rows::text(connection, sql::PERSON_NAME, [uid]))
+    }
+
+    pub(super) fn find_submissions_of(
+        &self,
+        uid: u32,
+        limit: usize,
+    ) -> Result<Vec<DrainedSubmission>, StoreError> {
+        let digests: Vec<String> = self.reading(|connection| {
+            let mut statement = connection.prepare_cached(sql::SUBMISSIONS_OF)?;
+            let rows = statement.query_map(params![uid, limit as i64], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })?;
+        let mut found = Vec::with_capacity(digests.len());
+        for digest in digests {
+            found.extend(self.find_submission(&digest)?);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn find_submission(
+        &self,
+        digest: &str,
+    ) -> Result<Option<DrainedSubmission>, StoreError> {
+        type Row = (u32, String, i64, String, String, Option<String>);
+        self.reading(|connection| {
+            let row: Option<Row> = connection
+                .prepare_cached(sql::SUBMISSION_BY_DIGEST)?
+                .query_row([digest], |row| {
+                    Ok((
+                        row.get(0)?,
+                        row.get(1)?,
+                        row.get(2)?,
+                        row.get(3)?,
+                        row.get(4)?,
+                        row.get(5)?,
+                    ))
+                })
+                .optional()?;
+            let Some((uid, name, at, act, outcome, request)) = row else {
+                return Ok(None);
+            };
+            let request = request
+                .map(|id| id.parse::<RequestId>())
+                .transpose()
+                .map_err(|error| Fault::Document(error.to_string()))?;
+            Ok(Some(DrainedSubmission {
+                digest: digest.to_owned(),
+                person: Person { uid, name },
+                at: At::from_millis(at),
+                act,
+                outcome,
+                request,
+            }))
+        })
+    }
+
+    pub(super) fn find_seen(&self) -> Result<Seen, StoreError> {
+        self.reading(|connection| {
+            let mut statement = connection.prepare_cached(sql::SEEN_GET)?;
+            let seen = statement.query_row([], |row| {
+                Ok(Seen {
+                    at: At::from_millis(row.get(0)?),
+                    boot: BootInstant {
+                        boot: row.get(1)?,
+                        millis: loaded(row.get(2)?),
+                    },
+                })
+            })?;
+            Ok(seen)
+        })
+    }
+
+    pub(super) fn find_lines_of(&self, id: &RequestId) -> Result<Vec<String>, StoreError> {
+        self.reading(|connection| rows::texts(connection, sql::EVENTS_OF, [id.as_str()]))
+    }
+
+    pub(super) fn find_lines_from(
+        &self,
+        seq: u64,
+        limit: usize,
+    ) -> Result<Vec<OwedLine>, StoreError> {
+        // The line itself comes along, where there is one: number 0 has none.
+        let limit = limit.saturating_add(usize::from(seq > 0));
+        self.reading(|connection| {
+            let mut statement = connection.prepare_cached(sql::EVENTS_FROM)?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = statement.query_map(params![stored(seq), limit], |row| {
+                let mut line: String = row.get(1)?;
+                line.push('\n');
+                Ok(OwedLine {
+                    seq: loaded(row.get(0)?),
+                    line,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    pub(super) fn find_journal_mark(&self) -> Result<(u64, Option<String>), StoreError> {
+        self.reading(|connection| {
+            let mut statement = connection.prepare_cached(sql::JOURNAL_MARK)?;
+            Ok(statement.query_row([], |row| Ok((loaded(row.get(0)?), row.get(1)?)))?)
+        })
+    }
+}
+
+/// The statement whose index leads to the fewest rows; all of them apply all conditions.
+fn way(find: &FindRequests) -> &'static str {
+    let within = |some: &[State]| {
+        find.states
+            .as_ref()
+            .is_some_and(|states| states.iter().all(|state| some.contains(state)))
+    };
+    let open: Vec<State> = State::ALL.into_iter().filter(|s| !s.is_final()).collect();
+    match find {
+        FindRequests {
+            id_prefix: Some(_), ..
+        } => sql::REQUESTS_BY_PREFIX,
+        FindRequests {
+            lapsing_by: Some(_),
+            ..
+        } if within(&LAPSING) => sql::REQUESTS_LAPSING,
+        _ if within(&open) => sql::REQUESTS_IN_STATES,
+        FindRequests {
+            ended_since: Some(_),
+            ..
+        } => sql::REQUESTS_ENDED_SINCE,
+        FindRequests {
+            requester: Some(_), ..
+        } => sql::REQUESTS_OF_REQUESTER,
+        FindRequests {
+            target: Some(_), ..
+        } => sql::REQUESTS_OF_TARGET,
+        FindRequests {
+            states: Some(_),
+            limit: None,
+            ..
+        } => sql::REQUESTS_IN_STATES,
+        _ => sql::REQUESTS_NEWEST,
+    }
+}
+
+fn words(states: &Vec<State>) -> String {
+    serde_json::json!(states).to_string()
+}
+
+/// SQLite's integers are signed; no number of ours comes near the end of them.
+pub(super) fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// What [`stored`] has stored; the schema lets nothing negative in.
+fn loaded(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// The key of a fact in the ledger.
+pub(super) fn fact_word(fact: Fact) -> &'static str {
+    match fact {
+        Fact::SettingsPath => "settings_path",
+        Fact::SettingsHash => "settings_hash",
+        Fact::LastSweep => "last_sweep",
+        Fact::LastSweepReport => "last_sweep_report",
+        Fact::TargetIdentities => "target_identities",
+        Fact::Protected => "protected",
+    }
+}

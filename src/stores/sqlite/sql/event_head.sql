@@ -1,0 +1,1 @@
+SELECT seq, line FROM events ORDER BY seq DESC LIMIT 1

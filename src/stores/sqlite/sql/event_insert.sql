@@ -1,0 +1,1 @@
+INSERT INTO events (seq, request, line) VALUES (?1, ?2, ?3)

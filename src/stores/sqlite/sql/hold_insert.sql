@@ -1,0 +1,1 @@
+INSERT INTO holds (number, resumed_at, doc) VALUES (?1, ?2, ?3)

@@ -1,0 +1,1 @@
+SELECT journal_seq, journal_file FROM ledger

@@ -1,0 +1,1 @@
+UPDATE ledger SET journal_seq = ?1, journal_file = ?2

@@ -1,0 +1,2 @@
+INSERT INTO leases (request, position, target, state, key, expires_at, boot, boot_due, ended_at, doc)
+VALUES (:request, :position, :target, :state, :key, :expires_at, :boot, :boot_due, :ended_at, :doc)

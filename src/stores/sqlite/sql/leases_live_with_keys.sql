@@ -1,0 +1,6 @@
+WITH wanted (key) AS (SELECT DISTINCT value FROM json_each(:keys))
+SELECT l.doc
+FROM wanted
+CROSS JOIN leases AS l INDEXED BY leases_by_key ON l.key = wanted.key
+WHERE l.live IS NOT NULL AND l.target = :target
+ORDER BY l.request, l.position

@@ -1,0 +1,1 @@
+SELECT doc FROM leases WHERE request = ?1 ORDER BY request, position

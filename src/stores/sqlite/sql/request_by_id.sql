@@ -1,0 +1,1 @@
+SELECT doc FROM requests WHERE id = ?1

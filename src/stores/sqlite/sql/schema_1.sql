@@ -1,0 +1,249 @@
+-- Version 1 of the ledger. Instants are milliseconds since 1970 in UTC; `doc` is the whole value as JSON, the other
+-- columns are what is searched by or guarded. What must never happen is refused here too, so that a bug of ours,
+-- or an operator with a shell, meets the same law twice.
+
+CREATE TABLE ledger (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  id TEXT NOT NULL CHECK (length(id) = 32),
+  seen_at INTEGER NOT NULL,
+  seen_boot TEXT NOT NULL,
+  seen_boot_millis INTEGER NOT NULL CHECK (seen_boot_millis >= 0),
+  journal_seq INTEGER NOT NULL DEFAULT 0 CHECK (journal_seq >= 0),
+  journal_file TEXT
+) STRICT;
+
+-- The table of moves: the same rows as the pure function `State::may_become` (a test compares them).
+CREATE TABLE moves (
+  was TEXT NOT NULL,
+  becomes TEXT NOT NULL,
+  PRIMARY KEY (was, becomes)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO moves (was, becomes) VALUES
+  ('submitted', 'pending'), ('submitted', 'approved'), ('submitted', 'refused'),
+  ('submitted', 'cancelled'), ('submitted', 'denied'), ('submitted', 'lapsed'),
+  ('pending', 'approved'), ('pending', 'denied'), ('pending', 'cancelled'),
+  ('pending', 'lapsed'), ('pending', 'failed'),
+  ('approved', 'granting'), ('approved', 'denied'), ('approved', 'cancelled'),
+  ('approved', 'lapsed'), ('approved', 'failed'),
+  ('granting', 'active'), ('granting', 'revoking'),
+  ('active', 'revoking'),
+  ('revoking', 'ended'), ('revoking', 'failed');
+
+CREATE TABLE requests (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE CHECK (length(id) = 8),
+  state TEXT NOT NULL CHECK (state IN ('submitted', 'pending', 'approved', 'granting', 'active', 'revoking',
+    'ended', 'refused', 'denied', 'cancelled', 'lapsed', 'failed')),
+  requester INTEGER NOT NULL,
+  target TEXT NOT NULL,
+  lapses_at INTEGER NOT NULL,
+  ended_at INTEGER,
+  doc TEXT NOT NULL CHECK (json_valid(doc)),
+  final INTEGER GENERATED ALWAYS AS
+    (state IN ('ended', 'refused', 'denied', 'cancelled', 'lapsed', 'failed')) VIRTUAL,
+  CHECK ((ended_at IS NOT NULL) = final)
+) STRICT;
+
+CREATE INDEX requests_by_state ON requests (state, number);
+CREATE INDEX requests_by_requester ON requests (requester, number);
+CREATE INDEX requests_by_target ON requests (target, number);
+CREATE INDEX requests_by_end ON requests (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX requests_by_lapse ON requests (lapses_at) WHERE state IN ('submitted', 'pending', 'approved');
+
+CREATE TABLE leases (
+  request TEXT NOT NULL REFERENCES requests (id),
+  position INTEGER NOT NULL,
+  target TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('owed', 'held', 'disputed', 'revoked', 'gone', 'covered', 'left')),
+  key TEXT NOT NULL,
+  expires_at INTEGER NOT NULL,
+  -- The same end by the boot clock: where `boot` is running, due from this many milliseconds on.
+  boot TEXT NOT NULL,
+  boot_due INTEGER NOT NULL,
+  ended_at INTEGER,
+  doc TEXT NOT NULL CHECK (json_valid(doc)),
+  -- 1 or NULL, never 0: the partial indexes hold only what still owes its undo.
+  live INTEGER GENERATED ALWAYS AS (CASE WHEN state IN ('owed', 'held', 'disputed') THEN 1 END) VIRTUAL,
+  PRIMARY KEY (request, position),
+  CHECK ((ended_at IS NULL) = (live IS NOT NULL))
+) STRICT;
+
+CREATE INDEX leases_by_expiry ON leases (target, expires_at) WHERE live IS NOT NULL;
+CREATE INDEX leases_by_boot ON leases (target, boot, boot_due) WHERE live IS NOT NULL;
+CREATE INDEX leases_by_key ON leases (target, key) WHERE live IS NOT NULL;
+CREATE INDEX leases_by_end ON leases (target, ended_at) WHERE ended_at IS NOT NULL;
+
+-- The audit trail, sealed: `line` is the very text that the audit file gets, without its newline.
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY,
+  request TEXT,
+  line TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX events_by_request ON events (request, seq) WHERE request IS NOT NULL;
+
+CREATE TABLE submissions (
+  digest TEXT PRIMARY KEY CHECK (length(digest) = 64),
+  uid INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  act TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  request TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX submissions_of_person ON submissions (uid, at);
+
+CREATE TABLE people (
+  uid INTEGER PRIMARY KEY,
+  name TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE texts (
+  hash TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE facts (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE holds (
+  number INTEGER PRIMARY KEY,
+  resumed_at INTEGER,
+  doc TEXT NOT NULL CHECK (json_valid(doc))
+) STRICT;
+
+CREATE INDEX holds_standing ON holds (number) WHERE resumed_at IS NULL;
+
+-- Requests -----------------------------------------------------------------------------------------------------
+
+CREATE TRIGGER requests_begin BEFORE INSERT ON requests
+WHEN NEW.state <> 'submitted'
+  AND NOT EXISTS (SELECT 1 FROM moves WHERE was = 'submitted' AND becomes = NEW.state)
+BEGIN
+  SELECT RAISE(ABORT, 'law: a request cannot begin in that state');
+END;
+
+CREATE TRIGGER requests_move BEFORE UPDATE ON requests
+WHEN NEW.state <> OLD.state
+  AND NOT EXISTS (SELECT 1 FROM moves WHERE was = OLD.state AND becomes = NEW.state)
+BEGIN
+  SELECT RAISE(ABORT, 'law: a request cannot move from that state to that one');
+END;
+
+CREATE TRIGGER requests_stay_themselves BEFORE UPDATE ON requests
+WHEN NEW.number <> OLD.number OR NEW.id <> OLD.id OR NEW.requester <> OLD.requester OR NEW.target <> OLD.target
+BEGIN
+  SELECT RAISE(ABORT, 'law: a request keeps its id, requester and target');
+END;
+
+-- The note of a final request may still be written; nothing else of it.
+CREATE TRIGGER requests_final BEFORE UPDATE ON requests
+WHEN OLD.final AND (
+  NEW.lapses_at <> OLD.lapses_at OR NEW.ended_at IS NOT OLD.ended_at
+  OR json_remove(NEW.doc, '$.outcome') <> json_remove(OLD.doc, '$.outcome'))
+BEGIN
+  SELECT RAISE(ABORT, 'law: a final request is never changed');
+END;
+
+CREATE TRIGGER requests_owe BEFORE UPDATE ON requests
+WHEN NEW.final AND NOT OLD.final
+  AND EXISTS (SELECT 1 FROM leases WHERE request = OLD.id AND live IS NOT NULL)
+BEGIN
+  SELECT RAISE(ABORT, 'law: a request is not final while a lease of it is live');
+END;
+
+CREATE TRIGGER requests_last BEFORE DELETE ON requests
+BEGIN
+  SELECT RAISE(ABORT, 'law: a request is never deleted');
+END;
+
+-- Leases -------------------------------------------------------------------------------------------------------
+
+CREATE TRIGGER leases_begin BEFORE INSERT ON leases
+WHEN (CASE WHEN NEW.state IN ('owed', 'held', 'disputed') THEN 1 END) IS NULL
+  OR EXISTS (SELECT 1 FROM requests WHERE id = NEW.request AND final)
+BEGIN
+  SELECT RAISE(ABORT, 'law: a lease begins live, under a request that is not final');
+END;
+
+CREATE TRIGGER leases_end_once BEFORE UPDATE ON leases
+WHEN OLD.live IS NULL
+BEGIN
+  SELECT RAISE(ABORT, 'law: a lease that has ended is never changed');
+END;
+
+CREATE TRIGGER leases_stay_themselves BEFORE UPDATE ON leases
+WHEN NEW.request <> OLD.request OR NEW.position <> OLD.position OR NEW.target <> OLD.target OR NEW.key <> OLD.key
+  OR NEW.expires_at > OLD.expires_at OR NEW.boot <> OLD.boot OR NEW.boot_due > OLD.boot_due
+BEGIN
+  SELECT RAISE(ABORT, 'law: a lease keeps its privilege, and never expires later');
+END;
+
+CREATE TRIGGER leases_last BEFORE DELETE ON leases
+BEGIN
+  SELECT RAISE(ABORT, 'law: a lease is never deleted');
+END;
+
+-- The trail, and what is kept for ever -------------------------------------------------------------------------
+
+CREATE TRIGGER events_follow BEFORE INSERT ON events
+WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM events)
+BEGIN
+  SELECT RAISE(ABORT, 'law: events are numbered without a gap');
+END;
+
+CREATE TRIGGER events_unchanged BEFORE UPDATE ON events
+BEGIN
+  SELECT RAISE(ABORT, 'law: an event is never changed');
+END;
+
+CREATE TRIGGER events_last BEFORE DELETE ON events
+BEGIN
+  SELECT RAISE(ABORT, 'law: an event is never deleted');
+END;
+
+CREATE TRIGGER submissions_unchanged BEFORE UPDATE ON submissions
+BEGIN
+  SELECT RAISE(ABORT, 'law: a submission is never changed');
+END;
+
+CREATE TRIGGER submissions_last BEFORE DELETE ON submissions
+BEGIN
+  SELECT RAISE(ABORT, 'law: a submission is never deleted');
+END;
+
+CREATE TRIGGER texts_unchanged BEFORE UPDATE ON texts
+BEGIN
+  SELECT RAISE(ABORT, 'law: a text is never changed');
+END;
+
+CREATE TRIGGER texts_last BEFORE DELETE ON texts
+BEGIN
+  SELECT RAISE(ABORT, 'law: a text is never deleted');
+END;
+
+CREATE TRIGGER holds_resume_once BEFORE UPDATE ON holds
+WHEN OLD.resumed_at IS NOT NULL OR NEW.number <> OLD.number
+BEGIN
+  SELECT RAISE(ABORT, 'law: a hold that was resumed is never changed');
+END;
+
+CREATE TRIGGER holds_last BEFORE DELETE ON holds
+BEGIN
+  SELECT RAISE(ABORT, 'law: a hold is never deleted');
+END;
+
+CREATE TRIGGER ledger_stays_itself BEFORE UPDATE ON ledger
+WHEN NEW.id <> OLD.id
+BEGIN
+  SELECT RAISE(ABORT, 'law: a ledger keeps its id');
+END;
+
+CREATE TRIGGER ledger_last BEFORE DELETE ON ledger
+BEGIN
+  SELECT RAISE(ABORT, 'law: a ledger is never deleted');
+END;

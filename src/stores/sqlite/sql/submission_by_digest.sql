@@ -1,0 +1,1 @@
+SELECT uid, name, at, act, outcome, request FROM submissions WHERE digest = ?1

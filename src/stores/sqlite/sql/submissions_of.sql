@@ -1,0 +1,1 @@
+SELECT digest FROM submissions WHERE uid = ?1 ORDER BY at DESC LIMIT ?2

@@ -1,0 +1,1 @@
+SELECT body FROM texts WHERE hash = ?1

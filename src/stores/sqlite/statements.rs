@@ -1,0 +1,180 @@
+//! Every statement of the ledger, from its file.
+
+macro_rules! sql {
+    ($($name:ident = $file:literal, $text:expr;)*) => {
+        $(pub const $name: &str = $text;)*
+        /// All of them but the schema, so that a test can have each prepared.
+        #[cfg(test)]
+        pub const ALL: &[(&str, &str)] = &[$(($file, $name)),*];
+    };
+}
+
+sql! {
+    EVENT_HEAD = "event_head", include_str!("sql/event_head.sql");
+    EVENT_INSERT = "event_insert", include_str!("sql/event_insert.sql");
+    EVENTS_FROM = "events_from", include_str!("sql/events_from.sql");
+    EVENTS_OF = "events_of", include_str!("sql/events_of.sql");
+    FACT_GET = "fact_get", include_str!("sql/fact_get.sql");
+    FACT_SET = "fact_set", include_str!("sql/fact_set.sql");
+    HOLD_INSERT = "hold_insert", include_str!("sql/hold_insert.sql");
+    HOLD_SAVE = "hold_save", include_str!("sql/hold_save.sql");
+    HOLDS_ALL = "holds_all", include_str!("sql/holds_all.sql");
+    HOLDS_STANDING = "holds_standing", include_str!("sql/holds_standing.sql");
+    JOURNAL_MARK = "journal_mark", include_str!("sql/journal_mark.sql");
+    JOURNAL_MARK_SET = "journal_mark_set", include_str!("sql/journal_mark_set.sql");
+    LEASE_INSERT = "lease_insert", include_str!("sql/lease_insert.sql");
+    LEASE_SAVE = "lease_save", include_str!("sql/lease_save.sql");
+    LEASES_DUE = "leases_due", include_str!("sql/leases_due.sql");
+    LEASES_ENDED_SINCE = "leases_ended_since", include_str!("sql/leases_ended_since.sql");
+    LEASES_LIVE = "leases_live", include_str!("sql/leases_live.sql");
+    LEASES_LIVE_OF_TARGET = "leases_live_of_target", include_str!("sql/leases_live_of_target.sql");
+    LEASES_LIVE_WITH_KEYS = "leases_live_with_keys", include_str!("sql/leases_live_with_keys.sql");
+    LEASES_OF = "leases_of", include_str!("sql/leases_of.sql");
+    LEDGER_ID = "ledger_id", include_str!("sql/ledger_id.sql");
+    LEDGER_INSERT = "ledger_insert", include_str!("sql/ledger_insert.sql");
+    PERSON_NAME = "person_name", include_str!("sql/person_name.sql");
+    PERSON_SEEN = "person_seen", include_str!("sql/person_seen.sql");
+    REQUEST_BY_ID = "request_by_id", include_str!("sql/request_by_id.sql");
+    REQUEST_INSERT = "request_insert", include_str!("sql/request_insert.sql");
+    REQUEST_SAVE = "request_save", include_str!("sql/request_save.sql");
+    REQUESTS_BY_PREFIX = "requests_by_prefix", include_str!("sql/requests_by_prefix.sql");
+    REQUESTS_ENDED_SINCE = "requests_ended_since", include_str!("sql/requests_ended_since.sql");
+    REQUESTS_IN_STATES = "requests_in_states", include_str!("sql/requests_in_states.sql");
+    REQUESTS_LAPSING = "requests_lapsing", include_str!("sql/requests_lapsing.sql");
+    REQUESTS_NEWEST = "requests_newest", include_str!("sql/requests_newest.sql");
+    REQUESTS_OF_REQUESTER = "requests_of_requester", include_str!("sql/requests_of_requester.sql");
+    REQUESTS_OF_TARGET = "requests_of_target", include_str!("sql/requests_of_target.sql");
+    SEEN_ADVANCE = "seen_advance", include_str!("sql/seen_advance.sql");
+    SEEN_GET = "seen_get", include_str!("sql/seen_get.sql");
+    SEEN_RESET = "seen_reset", include_str!("sql/seen_reset.sql");
+    SUBMISSION_BY_DIGEST = "submission_by_digest", include_str!("sql/submission_by_digest.sql");
+    SUBMISSIONS_OF = "submissions_of", include_str!("sql/submissions_of.sql");
+    SUBMISSION_INSERT = "submission_insert", include_str!("sql/submission_insert.sql");
+    TEXT_BY_HASH = "text_by_hash", include_str!("sql/text_by_hash.sql");
+    TEXT_KEEP = "text_keep", include_str!("sql/text_keep.sql");
+}
+
+/// The schema, one step a version: the first makes version 1.
+pub const MIGRATIONS: &[&str] = &[include_str!("sql/schema_1.sql")];
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::super::migrate::in_memory;
+    use super::{self as sql};
+
+    fn plan_of(connection: &Connection, statement: &str) -> Vec<String> {
+        let mut explain = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
+            .unwrap();
+        let mut rows = explain.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            steps.push(row.get(3).unwrap());
+        }
+        steps
+    }
+
+    /// No statement reads a table that grows from end to end, but for the lists that people ask for with a limit.
+    #[test]
+    fn the_cost_grows_with_what_is_due_and_never_with_history() {
+        let connection = in_memory().unwrap();
+        for (name, statement) in sql::ALL {
+            for step in plan_of(&connection, statement) {
+                let growing = [
+                    "requests",
+                    "leases",
+                    "events",
+                    "submissions",
+                    "texts",
+                    "people",
+                    "l",
+                    "r",
+                ];
+                let scans = step
+                    .strip_prefix("SCAN ")
+                    .is_some_and(|rest| growing.contains(&rest.split(' ').next().unwrap()));
+                let allowed = match *name {
+                    "requests_newest" => step == "SCAN requests",
+                    // One step down the tree: LIMIT 1.
+                    "event_head" => step == "SCAN events",
+                    // The index holds nothing but live ones.
+                    "leases_live" => step.starts_with("SCAN leases USING INDEX leases_by_key"),
+                    _ => false,
+                };
+                assert!(!scans || allowed, "{name}: {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_every_sweep_asks_goes_by_the_partial_indexes() {
+        let connection = in_memory().unwrap();
+        for (statement, wanted) in [
+            (
+                sql::LEASES_DUE,
+                "SEARCH leases USING INDEX leases_by_expiry (target=? AND expires_at<?)",
+            ),
+            (
+                sql::LEASES_DUE,
+                "SEARCH leases USING INDEX leases_by_boot (target=? AND boot=? AND boot_due<?)",
+            ),
+            (
+                sql::LEASES_DUE,
+                "SEARCH r USING INDEX requests_by_state (state=?)",
+            ),
+            (
+                sql::LEASES_DUE,
+                "SEARCH l USING INDEX leases_by_key (target=? AND key=?)",
+            ),
+            (
+                sql::LEASES_LIVE_WITH_KEYS,
+                "SEARCH l USING INDEX leases_by_key (target=? AND key=?)",
+            ),
+            (
+                sql::LEASES_LIVE_OF_TARGET,
+                "SEARCH leases USING INDEX leases_by_key (target=?)",
+            ),
+            (
+                sql::LEASES_ENDED_SINCE,
+                "SEARCH leases USING INDEX leases_by_end (target=? AND ended_at>?)",
+            ),
+            (
+                sql::REQUESTS_LAPSING,
+                "SEARCH requests USING INDEX requests_by_lapse (lapses_at<?)",
+            ),
+            (
+                sql::REQUESTS_IN_STATES,
+                "SEARCH requests USING INDEX requests_by_state (state=?)",
+            ),
+            (
+                sql::REQUESTS_ENDED_SINCE,
+                "SEARCH requests USING INDEX requests_by_end (ended_at>?)",
+            ),
+            (
+                sql::REQUESTS_BY_PREFIX,
+                "SEARCH requests USING INDEX sqlite_autoindex_requests_1 (id>? AND id<?)",
+            ),
+            (
+                sql::REQUESTS_OF_REQUESTER,
+                "SEARCH requests USING INDEX requests_by_requester (requester=?)",
+            ),
+            (
+                sql::EVENTS_FROM,
+                "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)",
+            ),
+            (
+                sql::EVENTS_OF,
+                "SEARCH events USING INDEX events_by_request (request=?)",
+            ),
+            (sql::HOLDS_STANDING, "SCAN holds USING INDEX holds_standing"),
+        ] {
+            let steps = plan_of(&connection, statement);
+            assert!(
+                steps.iter().any(|step| step == wanted),
+                "{wanted} is not in {steps:#?}"
+            );
+        }
+    }
+}

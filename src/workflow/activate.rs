@@ -1,0 +1,503 @@
+//! From `approved` to `active`: the intent on record and in the audit file, then the GRANT, then the proof.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde_json::json;
+
+use crate::access::{
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId,
+    ServerIdentity, Standing, State, TargetName, Ttl,
+};
+use crate::audit::event::EventKind;
+use crate::engines::{Engine, GrantOrder, Report, Verb};
+use crate::stores::{Change, Effect, Fact, FindLeases, FindRequests, StoreError};
+
+use super::acts::{Verdict, verdict};
+use super::target::{Failing, TargetReport};
+use super::{Operator, arrive, clock, commit_each, events, failpoint, publish, revoke, sweep};
+
+/// Grants what is approved on this target, if grants may be given at all now.
+///
+/// # Errors
+/// Where ledger or target fail as a whole. Whatever may have been given by then owes its undo in the ledger.
+pub async fn approved(
+    op: &Operator,
+    target: &TargetName,
+    engine: &mut dyn Engine,
+    report: &mut TargetReport,
+) -> Result<(), Failing> {
+    let now = op.now();
+    let waiting: Vec<Request> = op
+        .ledger
+        .requests(&FindRequests {
+            states: Some(vec![State::Approved]),
+            target: Some(target.clone()),
+            ..FindRequests::default()
+        })?
+        .into_iter()
+        .filter(|request| request.lapses_at > now.at)
+        .collect();
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    if let Some(why) = not_now(op, target, engine, report, &now).await? {
+        report.held_back = Some(why);
+        return Ok(());
+    }
+    let surveys = arrive::survey(op, target, engine, &waiting).await?;
+    let mut failed = Vec::new();
+    let mut ready = Vec::new();
+    for (request, survey) in waiting.into_iter().zip(surveys) {
+        let objection = match verdict(op, &request, &now)? {
+            Verdict::Refused(why) => Some(format!("no longer allowed: {why}")),
+            Verdict::Allowed(terms) if !super::acts::met(op, &request, &terms) => Some(
+                "no longer allowed: the policies now ask for approvals that it does not have"
+                    .to_owned(),
+            ),
+            Verdict::Allowed(_) => {
+                arrive::objection(&request, &survey).or_else(|| changed(&request, &survey))
+            }
+        };
+        match objection {
+            Some(why) => failed.push(fail(op, request, why, &now)),
+            None => ready.push((request, survey)),
+        }
+    }
+    report.failed += failed.len();
+    commit_each(op, &now, failed)?;
+    if ready.is_empty() {
+        return Ok(());
+    }
+
+    let intents = intend(op, ready, engine)?;
+    if intents.is_empty() {
+        return Ok(());
+    }
+    failpoint::reach("intent-recorded");
+    if let Err(error) = publish::journal(op) {
+        // No audit, no access: nothing was sent, and what was intended is taken back as if it had been.
+        report.audit_error(&error);
+        let why = format!("nothing was granted: {error}");
+        give_up(op, &intents, &why)?;
+        return Err(Failing::Audit(why));
+    }
+    failpoint::reach("intent-audited");
+    carry_out(op, &intents, engine, report).await
+}
+
+/// Why nothing may be granted on this target at this moment.
+async fn not_now(
+    op: &Operator,
+    target: &TargetName,
+    engine: &mut dyn Engine,
+    report: &TargetReport,
+    now: &Now,
+) -> Result<Option<String>, Failing> {
+    let behind = clock::behind(now, &op.ledger.seen()?);
+    if behind > clock::TOLERANCE {
+        return Ok(Some(format!(
+            "the clock is {behind} behind what the ledger has seen; if it is right now: jit ledger clock --accept"
+        )));
+    }
+    if let Err(error) = publish::prove_writable(op) {
+        return Ok(Some(format!("{error}")));
+    }
+    if !report.revokes_done {
+        let last = sweep::last_success(op, target)?;
+        if last.is_none_or(|at| now.at.since(at) > op.rules.sweep_within) {
+            return Ok(Some(format!(
+                "no sweep has finished within {}; access that nobody takes back is not given. Run: jit sweep",
+                op.rules.sweep_within
+            )));
+        }
+    }
+    if let Some(twin) = twin(op, target, engine.server())? {
+        return Ok(Some(format!(
+            "{target} and {twin} are one database; take one of them out of the settings"
+        )));
+    }
+    engine.claim(op.ledger.id()).await?;
+    Ok(None)
+}
+
+/// Another target of the settings that is the same database. Also remembers who answered here.
+fn twin(
+    op: &Operator,
+    target: &TargetName,
+    here: &ServerIdentity,
+) -> Result<Option<TargetName>, StoreError> {
+    let mut known: BTreeMap<TargetName, ServerIdentity> = op
+        .ledger
+        .fact(Fact::TargetIdentities)?
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    let twin = known
+        .iter()
+        .find(|(name, identity)| {
+            *name != target && identity.same_database(here) && op.rules.targets.contains_key(*name)
+        })
+        .map(|(name, _)| name.clone());
+    if twin.is_none() && known.get(target) != Some(here) {
+        known.insert(target.clone(), here.clone());
+        let value = serde_json::to_string(&known).unwrap_or_default();
+        op.ledger.commit(
+            &op.now(),
+            Change {
+                effects: vec![Effect::SetFact {
+                    fact: Fact::TargetIdentities,
+                    value,
+                }],
+                events: Vec::new(),
+            },
+        )?;
+    }
+    Ok(twin)
+}
+
+/// What was approved must still be what is there: the same columns by identity.
+fn changed(request: &Request, survey: &crate::access::Survey) -> Option<String> {
+    let keys = |privileges: &[Privilege]| -> HashSet<PrivilegeKey> {
+        privileges
+            .iter()
+            .filter(|p| p.named.column().is_some())
+            .map(Privilege::key)
+            .collect()
+    };
+    let (then, now) = (keys(&request.privileges), keys(&survey.privileges));
+    // A `with:` column that has become readable meanwhile needs no lease; a new or another one was never approved.
+    (!now.is_subset(&then)).then(|| {
+        "what these names lead to has changed since it was approved (a table or column was replaced); ask anew"
+            .to_owned()
+    })
+}
+
+fn fail(op: &Operator, mut request: Request, why: String, now: &Now) -> Change {
+    let was = request.state;
+    request.state = State::Failed;
+    request.ended_at = Some(now.at);
+    request.outcome = Some(why.clone());
+    Change {
+        events: events::of_request(EventKind::GrantFailed, &op.itself(), &request, Some(&why)),
+        effects: vec![Effect::SaveRequest {
+            was,
+            now: Box::new(request),
+        }],
+    }
+}
+
+/// A request in `granting` with the leases that owe their undo.
+pub struct Intent {
+    pub request: Request,
+    pub leases: Vec<Lease>,
+}
+
+/// Records the intents: everything that undo needs, and the instant at which it is due.
+fn intend(
+    op: &Operator,
+    ready: Vec<(Request, crate::access::Survey)>,
+    engine: &dyn Engine,
+) -> Result<Vec<Intent>, StoreError> {
+    let now = op.now();
+    let mut intents = Vec::new();
+    let mut changes = Vec::new();
+    for (request, survey) in ready {
+        let ttl = request.lease_ttl();
+        let was = request.state;
+        let mut request = request;
+        let leased_along = survey.prerequisites.iter().filter_map(|p| p.lease.clone());
+        let privileges: Vec<Privilege> = survey
+            .privileges
+            .iter()
+            .cloned()
+            .chain(leased_along)
+            .collect();
+        let leases: Vec<Lease> = privileges
+            .into_iter()
+            .enumerate()
+            .map(|(position, privilege)| Lease {
+                id: LeaseId {
+                    request: request.id.clone(),
+                    position: u32::try_from(position).unwrap_or(u32::MAX),
+                },
+                target: request.target.clone(),
+                grantee: request.grantee.clone(),
+                server: survey.server.clone(),
+                privilege,
+                intent_at: now.at,
+                expires_at: now.at.plus(ttl),
+                ttl,
+                boot: now.boot.clone(),
+                state: LeaseState::Owed,
+            })
+            .collect();
+        request.state = State::Granting;
+        request.expires_at = Some(now.at.plus(ttl));
+        let mut change = Change::default();
+        for (subject, leases) in events::by_subject(&leases) {
+            let mut line = events::of_leases(
+                EventKind::Granting,
+                &op.itself(),
+                &request,
+                &subject,
+                &leases,
+                Some(engine.flavour().kind.word()),
+            );
+            line.sql = vec![
+                engine.sql(
+                    Verb::Grant,
+                    &leases
+                        .iter()
+                        .map(|l| l.privilege.clone())
+                        .collect::<Vec<_>>(),
+                ),
+            ];
+            change.events.push(line);
+        }
+        change.effects.push(Effect::SaveRequest {
+            was,
+            now: Box::new(request.clone()),
+        });
+        change.effects.extend(
+            leases
+                .iter()
+                .cloned()
+                .map(|lease| Effect::NewLease(Box::new(lease))),
+        );
+        changes.push(change);
+        intents.push(Intent { request, leases });
+    }
+    commit_each(op, &now, changes)?;
+    // Those that somebody cancelled in this very moment met a conflict and are not granting.
+    let granting: HashSet<RequestId> = op
+        .ledger
+        .requests(&FindRequests {
+            states: Some(vec![State::Granting]),
+            ..FindRequests::default()
+        })?
+        .into_iter()
+        .map(|request| request.id)
+        .collect();
+    intents.retain(|intent| granting.contains(&intent.request.id));
+    Ok(intents)
+}
+
+/// Sends the GRANTs of recorded intents, observes, and records: `active`, or on its way out.
+pub async fn carry_out(
+    op: &Operator,
+    intents: &[Intent],
+    engine: &mut dyn Engine,
+    report: &mut TargetReport,
+) -> Result<(), Failing> {
+    let orders: Vec<GrantOrder> = intents
+        .iter()
+        .map(|intent| GrantOrder {
+            request: intent.request.id.clone(),
+            privileges: intent.leases.iter().map(|l| l.privilege.clone()).collect(),
+        })
+        .collect();
+    let reports = engine.grant(&orders).await;
+    failpoint::reach("grant-sent");
+    let privileges = revoke::distinct(intents.iter().flat_map(|intent| &intent.leases));
+    let standing = revoke::observe(engine, &privileges).await?;
+    let now = op.now();
+    let sharers = sharers(op, intents, &standing)?;
+    let mut changes = Vec::new();
+    let mut undo = false;
+    for (intent, answer) in intents.iter().zip(&reports) {
+        match shortfall(intent, answer, &standing) {
+            None => {
+                report.granted += intent.leases.len();
+                changes.push(granted(op, intent, answer, &standing, engine, &now));
+            }
+            Some(why) => {
+                report.failed += 1;
+                undo = true;
+                changes.push(backed_out(op, intent, &why, &now, Some(engine)));
+            }
+        }
+    }
+    changes.push(Change {
+        effects: sharers,
+        events: Vec::new(),
+    });
+    commit_each(op, &now, changes)?;
+    failpoint::reach("grant-recorded");
+    if undo {
+        Box::pin(revoke::due(op, &intents[0].request.target, engine, report)).await?;
+    }
+    if let Err(error) = publish::journal(op) {
+        report.audit_error(&error);
+    }
+    Ok(())
+}
+
+/// Why an order was not met, by what the catalog shows: `None` where all of it is there.
+fn shortfall(
+    intent: &Intent,
+    answer: &Report,
+    standing: &HashMap<PrivilegeKey, Standing>,
+) -> Option<String> {
+    let missing = intent.leases.iter().any(|lease| {
+        !matches!(
+            standing.get(&lease.key()),
+            Some(Standing::Held {
+                grantable: false,
+                ..
+            })
+        )
+    });
+    match (&answer.error, missing) {
+        // An unknown outcome that turns out to be there is there. A plain refusal is not overruled: what shows
+        // then belongs to another lease.
+        (Some(error), false) if error.outcome_unknown() => None,
+        (Some(error), _) => Some(error.to_string()),
+        (None, true) => Some(
+            "the server answered the GRANT with success, and the catalog does not show it".into(),
+        ),
+        (None, false) => None,
+    }
+}
+
+fn granted(
+    op: &Operator,
+    intent: &Intent,
+    answer: &Report,
+    standing: &HashMap<PrivilegeKey, Standing>,
+    engine: &dyn Engine,
+    now: &Now,
+) -> Change {
+    let mut request = intent.request.clone();
+    request.state = State::Active;
+    request.granted_at = Some(now.at);
+    request.outcome = None;
+    let mut change = Change::default();
+    for (subject, leases) in events::by_subject(&intent.leases) {
+        let mut line = events::of_leases(
+            EventKind::Granted,
+            &op.itself(),
+            &request,
+            &subject,
+            &leases,
+            Some(engine.flavour().kind.word()),
+        );
+        line.sql = vec![
+            engine.sql(
+                Verb::Grant,
+                &leases
+                    .iter()
+                    .map(|l| l.privilege.clone())
+                    .collect::<Vec<_>>(),
+            ),
+        ];
+        line.batch = answer.batch.clone();
+        events::observe(&mut line, "row", json!("present"));
+        let readable: Vec<_> = request
+            .will_read
+            .iter()
+            .filter(|t| Some(&t.table) == line.table.as_ref())
+            .map(|t| t.columns.clone())
+            .collect();
+        if let Some(columns) = readable.first() {
+            events::observe(&mut line, "can_read", json!(columns));
+        }
+        change.events.push(line);
+    }
+    for lease in &intent.leases {
+        let mut lease = lease.clone();
+        lease.state = LeaseState::Held;
+        if let Some(Standing::Held { stamp, .. }) = standing.get(&lease.key()) {
+            lease.privilege.stamp = stamp.clone();
+        }
+        change.effects.push(Effect::SaveLease(Box::new(lease)));
+    }
+    change.effects.push(Effect::SaveRequest {
+        was: State::Granting,
+        now: Box::new(request),
+    });
+    change
+}
+
+fn backed_out(
+    op: &Operator,
+    intent: &Intent,
+    why: &str,
+    now: &Now,
+    engine: Option<&dyn Engine>,
+) -> Change {
+    let _ = now;
+    let mut request = intent.request.clone();
+    request.state = State::Revoking;
+    request.ended = Some(Ended::Failed {
+        why: why.to_owned(),
+    });
+    request.outcome = Some(why.to_owned());
+    let mut change = Change::default();
+    for (subject, leases) in events::by_subject(&intent.leases) {
+        let mut line = events::of_leases(
+            EventKind::GrantFailed,
+            &op.itself(),
+            &request,
+            &subject,
+            &leases,
+            engine.map(|engine| engine.flavour().kind.word()),
+        );
+        line.why = Some(why.to_owned());
+        change.events.push(line);
+    }
+    change.effects.push(Effect::SaveRequest {
+        was: State::Granting,
+        now: Box::new(request),
+    });
+    change
+}
+
+/// Takes intents back that were never sent.
+pub fn give_up(op: &Operator, intents: &[Intent], why: &str) -> Result<(), StoreError> {
+    let now = op.now();
+    let changes = intents
+        .iter()
+        .map(|intent| backed_out(op, intent, why, &now, None))
+        .collect();
+    commit_each(op, &now, changes)
+}
+
+/// On MySQL our own GRANT of a privilege that another live lease shares renews the row's stamp: theirs must follow,
+/// or it would look as if a stranger had granted it again.
+fn sharers(
+    op: &Operator,
+    intents: &[Intent],
+    standing: &HashMap<PrivilegeKey, Standing>,
+) -> Result<Vec<Effect>, StoreError> {
+    let stamped: HashMap<&PrivilegeKey, &String> = standing
+        .iter()
+        .filter_map(|(key, standing)| match standing {
+            Standing::Held {
+                stamp: Some(stamp), ..
+            } => Some((key, stamp)),
+            _ => None,
+        })
+        .collect();
+    if stamped.is_empty() {
+        return Ok(Vec::new());
+    }
+    let target = &intents[0].request.target;
+    let own: HashSet<&RequestId> = intents.iter().map(|intent| &intent.request.id).collect();
+    let keys = stamped.keys().map(|key| (*key).clone()).collect();
+    Ok(op
+        .ledger
+        .leases(&FindLeases::LiveWithKeys(target.clone(), keys))?
+        .into_iter()
+        .filter(|lease| !own.contains(&lease.id.request) && lease.privilege.stamp.is_some())
+        .filter_map(|mut lease| {
+            lease.privilege.stamp = stamped.get(&lease.key()).map(|stamp| (*stamp).clone());
+            Some(Effect::SaveLease(Box::new(lease)))
+        })
+        .collect())
+}
+
+/// How long a request would still run.
+pub fn left(request: &Request, now: &Now) -> Option<Ttl> {
+    request
+        .expires_at
+        .map(|expires_at| expires_at.since(now.at))
+}

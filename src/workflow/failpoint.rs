@@ -1,0 +1,45 @@
+//! Places where a test may kill or hold the program, between any two effects. Compiled only with the feature
+//! `failpoints`, which only the tests use; without it a place is nothing at all.
+//!
+//! `JIT_FAILPOINT=place=kill` ends the process there as SIGKILL does; `place=wait:FILE` holds it until FILE is there.
+
+/// Every place, for the test that goes through them all.
+pub const PLACES: &[&str] = &[
+    "drain-recorded",
+    "intent-recorded",
+    "intent-audited",
+    "grant-sent",
+    "grant-recorded",
+    "revoke-announced",
+    "revoke-sent",
+    "revoke-recorded",
+    "journal-written",
+];
+
+/// Marks a place. The name must stand in [`PLACES`].
+#[cfg(feature = "failpoints")]
+pub fn reach(place: &str) {
+    debug_assert!(PLACES.contains(&place), "{place} is not in the list");
+    let Ok(wanted) = std::env::var("JIT_FAILPOINT") else {
+        return;
+    };
+    let Some((name, what)) = wanted.split_once('=') else {
+        return;
+    };
+    if name != place {
+        return;
+    }
+    if what == "kill" {
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    } else if let Some(file) = what.strip_prefix("wait:") {
+        while !std::path::Path::new(file).exists() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+}
+
+/// Marks a place: nothing, in the program that people use.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub fn reach(_place: &str) {}

@@ -1,0 +1,82 @@
+//! The stories, top to bottom: what happens to a submission, a grant, a revoke, a sweep.
+//!
+//! Here values from the pure rooms meet the effects of the lower ones. Nothing here prints or asks.
+
+pub mod activate;
+pub mod acts;
+pub mod arrive;
+pub mod clock;
+pub mod drain;
+pub mod events;
+pub mod failpoint;
+pub mod publish;
+pub mod recover;
+pub mod revoke;
+pub mod rules;
+pub mod strays;
+pub mod submission;
+pub mod sweep;
+pub mod target;
+pub mod view;
+
+use std::path::PathBuf;
+
+use crate::access::{Actor, Now, Person};
+use crate::stores::{Change, Inbox, Ledger, StoreError};
+
+pub use rules::Rules;
+
+/// A process that may write the ledger and holds the credentials of the targets.
+pub struct Operator {
+    pub ledger: Box<dyn Ledger>,
+    pub inbox: Box<dyn Inbox>,
+    /// The audit file.
+    pub audit: PathBuf,
+    pub rules: Rules,
+    /// Who runs it.
+    pub me: Person,
+}
+
+impl Operator {
+    pub fn now(&self) -> Now {
+        clock::now()
+    }
+
+    /// The operator's own work: expiry, strays, recovery.
+    pub fn itself(&self) -> Actor {
+        Actor::Sweep(self.me.clone())
+    }
+}
+
+/// Commits all changes in one transaction; where one of them meets a conflict, each by itself, leaving out those
+/// that do: somebody else has moved that request, and the next look sees it.
+pub(crate) fn commit_each(
+    op: &Operator,
+    now: &Now,
+    changes: Vec<Change>,
+) -> Result<(), StoreError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let all = Change {
+        effects: changes
+            .iter()
+            .flat_map(|c| c.effects.iter().cloned())
+            .collect(),
+        events: changes
+            .iter()
+            .flat_map(|c| c.events.iter().cloned())
+            .collect(),
+    };
+    match op.ledger.commit(now, all) {
+        Err(StoreError::Conflict(_)) => {}
+        other => return other.map(|_| ()),
+    }
+    for change in changes {
+        match op.ledger.commit(now, change) {
+            Ok(_) | Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! One visit to one target: what it found, and what went wrong there without touching the others.
+
+use serde::Serialize;
+
+use crate::access::{At, Lease, RequestId, TargetName};
+use crate::audit::event::EventKind;
+use crate::engines::EngineError;
+use crate::stores::StoreError;
+
+/// Why a step on a target could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Failing {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Ledger(#[from] StoreError),
+    /// The audit file cannot take lines.
+    #[error("{0}")]
+    Audit(String),
+}
+
+/// A lease that should be gone and is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Overdue {
+    pub request: RequestId,
+    pub what: String,
+    pub since: At,
+    pub why: String,
+}
+
+/// What one visit did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct TargetReport {
+    pub target: String,
+    /// Why the target could not be worked on at all.
+    pub unreachable: Option<String>,
+    /// Another operator was at work there and stayed.
+    pub locked: bool,
+    /// Errors of single steps.
+    pub errors: Vec<String>,
+    /// The ledger could not be written, or the audit file could not take lines.
+    pub ledger_errors: Vec<String>,
+    pub audit_errors: Vec<String>,
+    pub granted: usize,
+    pub revoked: usize,
+    pub gone: usize,
+    pub kept: usize,
+    pub strays: usize,
+    pub refused: usize,
+    pub failed: usize,
+    /// Sessions that could go on reading.
+    pub sessions: usize,
+    pub overdue: Vec<Overdue>,
+    /// Why approved requests were not granted, if they were not.
+    pub held_back: Option<String>,
+    /// Whether everything that was due was looked at and nothing is left.
+    pub revokes_done: bool,
+}
+
+impl TargetReport {
+    pub fn new(target: &TargetName) -> Self {
+        Self {
+            target: target.to_string(),
+            ..Self::default()
+        }
+    }
+
+    pub fn count(&mut self, kind: EventKind) {
+        match kind {
+            EventKind::Revoked => self.revoked += 1,
+            EventKind::Gone => self.gone += 1,
+            EventKind::Kept => self.kept += 1,
+            _ => {}
+        }
+    }
+
+    pub fn trouble(&mut self, lease: &Lease, why: &str, now: At) {
+        let what = match (
+            lease.privilege.named.table(),
+            lease.privilege.named.column(),
+        ) {
+            (Some(table), Some(column)) => format!("{table}:{column} of {}", lease.grantee),
+            _ => format!("USAGE of {}", lease.grantee),
+        };
+        self.overdue.push(Overdue {
+            request: lease.id.request.clone(),
+            what,
+            since: lease.expires_at.min(now),
+            why: why.to_owned(),
+        });
+    }
+
+    pub fn ledger_error(&mut self, error: &StoreError) {
+        self.ledger_errors.push(error.to_string());
+    }
+
+    pub fn audit_error(&mut self, error: &Failing) {
+        self.audit_errors.push(error.to_string());
+    }
+
+    /// Files an error where it belongs.
+    pub fn file(&mut self, error: Failing) {
+        match error {
+            Failing::Engine(error) if error.is_unreachable() => {
+                self.unreachable = Some(error.to_string())
+            }
+            Failing::Engine(error) => self.errors.push(error.to_string()),
+            Failing::Ledger(error) => self.ledger_errors.push(error.to_string()),
+            Failing::Audit(error) => self.audit_errors.push(error),
+        }
+    }
+}

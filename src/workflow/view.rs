@@ -1,0 +1,559 @@
+//! What people may see of requests: the objects that `-o json` prints, that tables are made of, and that operators
+//! put into mailboxes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::access::privilege::Thing;
+use crate::access::{
+    ApprovalLine, At, ColumnName, Grantee, Lease, LeaseState, Now, Person, Request, RequestId,
+    State, TableColumns, TableName, TargetName, Ttl,
+};
+use crate::policy::approvals;
+use crate::stores::{Fact, FindLeases, FindRequests, StoreError};
+
+use super::Operator;
+
+/// The newest form of a mailbox view.
+pub const VERSION: u32 = 1;
+/// What ended within this span is still shown in mailboxes.
+const SHOWN_FOR: Ttl = Ttl::from_secs(7 * 24 * 3600);
+/// At most so many ended requests and answers of one person in a mailbox.
+const SHOWN: usize = 100;
+/// Leases that end and begin within this span of each other are one unbroken access.
+const ADJOINING: Ttl = Ttl::from_secs(60);
+
+/// One request, whole. Keys are added, never renamed.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RequestView {
+    #[schemars(with = "String")]
+    pub id: RequestId,
+    #[schemars(with = "String")]
+    pub state: State,
+    pub requester: String,
+    #[schemars(with = "String")]
+    pub target: TargetName,
+    #[schemars(with = "String")]
+    pub grantee: Grantee,
+    #[schemars(with = "Vec<serde_json::Value>")]
+    pub tables: Vec<TableColumns>,
+    /// As asked: `2h`.
+    #[schemars(with = "String")]
+    pub ttl: Ttl,
+    /// As it will be or is: the shortest that an approver gave.
+    #[schemars(with = "String")]
+    pub lease_ttl: Ttl,
+    pub reason: String,
+    pub purpose: Option<String>,
+    pub ticket: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub extends: Option<RequestId>,
+    pub approvals: Vec<ApprovalView>,
+    /// What is still needed before it can be granted.
+    #[schemars(with = "Vec<serde_json::Value>")]
+    pub needs: Vec<ApprovalLine>,
+    /// Who could give it.
+    pub approvers: Vec<String>,
+    #[schemars(with = "String")]
+    pub submitted_at: At,
+    #[schemars(with = "String")]
+    pub lapses_at: At,
+    #[schemars(with = "Option<String>")]
+    pub granted_at: Option<At>,
+    #[schemars(with = "Option<String>")]
+    pub expires_at: Option<At>,
+    #[schemars(with = "Option<String>")]
+    pub ended_at: Option<At>,
+    /// `expired`, `returned`, `revoked` or `failed`.
+    pub ended: Option<String>,
+    /// Why it was refused, denied, cancelled or failed, or what keeps it from ending.
+    pub outcome: Option<String>,
+    pub leases: Vec<LeaseView>,
+    /// `customer-contact, entry 1`.
+    pub rules: Vec<String>,
+    pub classes: Vec<String>,
+    pub caveats: Vec<String>,
+    #[schemars(with = "Vec<serde_json::Value>")]
+    pub will_read: Vec<TableColumns>,
+    /// The GRANTs as surveyed at arrival.
+    pub sql: Vec<String>,
+    pub server: Option<String>,
+    /// Other access that the requester has on this target now.
+    pub also_holds: Vec<String>,
+    /// Of everything that an approver decides about; an approval names it.
+    pub digest: String,
+    /// The audit lines about it, oldest first; only in `show`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<serde_json::Value>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ApprovalView {
+    pub by: String,
+    #[schemars(with = "String")]
+    pub at: At,
+    #[serde(rename = "for")]
+    #[schemars(with = "Option<String>")]
+    pub ttl: Option<Ttl>,
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LeaseView {
+    #[schemars(with = "Option<String>")]
+    pub table: Option<TableName>,
+    #[schemars(with = "Option<String>")]
+    pub column: Option<ColumnName>,
+    /// The schema whose USAGE is leased along.
+    pub schema: Option<String>,
+    /// `owed`, `held`, `disputed`, `revoked`, `gone`, `covered` or `left`.
+    pub state: String,
+    #[schemars(with = "String")]
+    pub expires_at: At,
+    #[schemars(with = "Option<String>")]
+    pub ended_at: Option<At>,
+    pub why: Option<String>,
+}
+
+impl LeaseView {
+    fn of(lease: &Lease) -> Self {
+        let (ended_at, why) = match &lease.state {
+            LeaseState::Owed | LeaseState::Held => (None, None),
+            LeaseState::Disputed { why } => (None, Some(why.clone())),
+            LeaseState::Revoked { ended_at } => (Some(*ended_at), None),
+            LeaseState::Gone { ended_at, why } => (Some(*ended_at), Some(why.clone())),
+            LeaseState::Covered { ended_at, by } => {
+                (Some(*ended_at), Some(format!("goes on with {by}")))
+            }
+            LeaseState::Left { ended_at, by } => {
+                (Some(*ended_at), Some(format!("{by} left it standing")))
+            }
+        };
+        Self {
+            table: lease.privilege.named.table().cloned(),
+            column: lease.privilege.named.column().cloned(),
+            schema: match &lease.privilege.named.thing {
+                Thing::Schema(schema) => Some(schema.clone()),
+                Thing::Column { .. } => None,
+            },
+            state: lease.state.word().to_owned(),
+            expires_at: lease.expires_at,
+            ended_at,
+            why,
+        }
+    }
+}
+
+/// A digest of everything that an approver decides about. Approvals by others are not part of it: two approvers
+/// may read the same request side by side.
+pub fn digest(request: &Request) -> String {
+    let shown = serde_json::json!([
+        request.id,
+        request.state == State::Pending,
+        request.requester,
+        request.target,
+        request.grantee,
+        request.tables,
+        request.ttl,
+        request.reason,
+        request.purpose,
+        request.ticket,
+        request.extends,
+        request.terms,
+        request.privileges,
+        request.caveats,
+        request.sql,
+        request.will_read,
+    ]);
+    hex::encode(&Sha256::digest(shown.to_string().as_bytes())[..16])
+}
+
+/// The view of one request; `with_events` adds its audit lines.
+pub fn of_request(
+    op: &Operator,
+    request: &Request,
+    with_events: bool,
+) -> Result<RequestView, StoreError> {
+    let leases = if request.expires_at.is_some() {
+        op.ledger.leases(&FindLeases::Of(request.id.clone()))?
+    } else {
+        Vec::new()
+    };
+    let directory = op.rules.people.directory();
+    let given: Vec<&str> = request
+        .approvals
+        .iter()
+        .map(|a| a.by.name.as_str())
+        .collect();
+    let (needs, approvers) = match (&request.terms, request.state) {
+        (Some(terms), State::Submitted | State::Pending) => (
+            approvals::missing(&terms.lines, &given, &request.requester.name, directory),
+            approvals::who_can(&terms.lines, &given, &request.requester.name, directory),
+        ),
+        _ => (Vec::new(), Vec::new()),
+    };
+    let also_holds = if matches!(request.state, State::Pending | State::Submitted) {
+        also_holds(op, request)?
+    } else {
+        Vec::new()
+    };
+    let events = if with_events {
+        op.ledger
+            .lines_of(&request.id)?
+            .iter()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    } else {
+        Vec::new()
+    };
+    let terms = request.terms.as_ref();
+    let mut classes: Vec<String> = terms
+        .map(|terms| terms.rules.iter().filter_map(|g| g.class.clone()).collect())
+        .unwrap_or_default();
+    classes.sort();
+    classes.dedup();
+    Ok(RequestView {
+        id: request.id.clone(),
+        state: request.state,
+        requester: request.requester.name.clone(),
+        target: request.target.clone(),
+        grantee: request.grantee.clone(),
+        tables: request.tables.clone(),
+        ttl: request.ttl,
+        lease_ttl: request.lease_ttl(),
+        reason: request.reason.clone(),
+        purpose: request.purpose.clone(),
+        ticket: request.ticket.clone(),
+        extends: request.extends.clone(),
+        approvals: request
+            .approvals
+            .iter()
+            .map(|approval| ApprovalView {
+                by: approval.by.name.clone(),
+                at: approval.at,
+                ttl: approval.ttl,
+                note: approval.note.clone(),
+            })
+            .collect(),
+        needs,
+        approvers,
+        submitted_at: request.submitted_at,
+        lapses_at: request.lapses_at,
+        granted_at: request.granted_at,
+        expires_at: request.expires_at,
+        ended_at: request.ended_at,
+        ended: request.ended.as_ref().map(|ended| ended.word().to_owned()),
+        outcome: request.outcome.clone(),
+        server: leases.first().map(|lease| lease.server.to_string()),
+        leases: leases.iter().map(LeaseView::of).collect(),
+        rules: terms
+            .map(|terms| {
+                terms
+                    .distinct_rules()
+                    .iter()
+                    .map(|rule| format!("{}, entry {}", rule.policy, rule.entry))
+                    .collect()
+            })
+            .unwrap_or_default(),
+        classes,
+        caveats: request.caveats.clone(),
+        will_read: request.will_read.clone(),
+        sql: request.sql.clone(),
+        also_holds,
+        digest: digest(request),
+        events,
+    })
+}
+
+/// The requester's other live access on the same target, in words.
+fn also_holds(op: &Operator, request: &Request) -> Result<Vec<String>, StoreError> {
+    Ok(op
+        .ledger
+        .requests(&FindRequests {
+            states: Some(vec![State::Granting, State::Active, State::Revoking]),
+            requester: Some(request.requester.uid),
+            target: Some(request.target.clone()),
+            ..FindRequests::default()
+        })?
+        .iter()
+        .filter(|other| other.id != request.id)
+        .flat_map(|other| {
+            let until = other
+                .expires_at
+                .map_or(String::new(), |at| format!(" until {at}"));
+            other
+                .tables
+                .iter()
+                .map(move |t| format!("{t}{until} ({})", other.id))
+        })
+        .collect())
+}
+
+/// How long the access would be without a break if this request were granted now: over leases of the same person
+/// on any of the same columns that overlap, or follow each other within a minute, extensions included.
+pub fn unbroken(op: &Operator, request: &Request, now: &Now) -> Result<Ttl, StoreError> {
+    let mut start = now.at;
+    loop {
+        let find = |states: Vec<State>, ended_since: Option<At>| {
+            op.ledger.requests(&FindRequests {
+                states: Some(states),
+                requester: Some(request.requester.uid),
+                target: Some(request.target.clone()),
+                ended_since,
+                ..FindRequests::default()
+            })
+        };
+        let mut others = find(vec![State::Granting, State::Active, State::Revoking], None)?;
+        others.extend(find(vec![State::Ended], Some(start.minus(ADJOINING)))?);
+        let earlier = others
+            .iter()
+            .filter(|other| other.id != request.id && shares_column(other, request, op))
+            .filter_map(|other| {
+                let from = other.granted_at?;
+                let to = other.ended_at.or(other.expires_at)?;
+                (to.plus(ADJOINING) >= start && from < start).then_some(from)
+            })
+            .min();
+        match earlier {
+            Some(from) => start = from,
+            None => return Ok(now.at.since(start).plus(request.ttl)),
+        }
+    }
+}
+
+fn shares_column(one: &Request, other: &Request, op: &Operator) -> bool {
+    let fold = op.rules.ignores_column_case(&one.target);
+    let same = |a: &ColumnName, b: &ColumnName| {
+        a == b || (fold && a.0.to_lowercase() == b.0.to_lowercase())
+    };
+    one.tables.iter().any(|a| {
+        other.tables.iter().any(|b| {
+            a.table == b.table
+                && a.columns
+                    .iter()
+                    .any(|c| b.columns.iter().any(|d| same(c, d)))
+        })
+    })
+}
+
+/// A protected column as pickers and `jit columns` show it, with what one person may have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ColumnView {
+    #[schemars(with = "String")]
+    pub target: TargetName,
+    #[schemars(with = "String")]
+    pub table: TableName,
+    #[schemars(with = "String")]
+    pub column: ColumnName,
+    pub policy: String,
+    pub class: Option<String>,
+    /// The longest that may be asked for, over all entries that fit this person.
+    #[schemars(with = "String")]
+    pub max: Ttl,
+    /// In words, an entry each: `1h, support-ticket, automatic`.
+    pub offers: Vec<OfferView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct OfferView {
+    #[schemars(with = "String")]
+    pub max: Ttl,
+    pub purposes: Vec<String>,
+    /// The pattern that a ticket must match.
+    pub ticket: Option<String>,
+    /// `automatic`, or who must approve.
+    pub approval: String,
+}
+
+/// The protected columns of each target as the catalogs last showed them; what globs stand for.
+pub type Protected = BTreeMap<TargetName, Vec<(TableName, Vec<ColumnName>)>>;
+
+/// What this person may ask for.
+pub fn columns_of(op: &Operator, user: &str) -> Result<Vec<ColumnView>, StoreError> {
+    let known: Protected = op
+        .ledger
+        .fact(Fact::Protected)?
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    Ok(columns(&op.rules, &known, user))
+}
+
+/// Like [`columns_of`], from values.
+pub fn columns(rules: &super::Rules, known: &Protected, user: &str) -> Vec<ColumnView> {
+    let mut views = Vec::new();
+    for target in rules.targets.keys() {
+        let Some(catalog) = known.get(target) else {
+            continue;
+        };
+        for protected in rules
+            .book
+            .protected(target, rules.ignores_column_case(target), catalog)
+        {
+            let offers: Vec<OfferView> = rules
+                .book
+                .offers(
+                    rules.people.directory(),
+                    user,
+                    target,
+                    rules.ignores_column_case(target),
+                    &protected.table,
+                    &protected.column,
+                )
+                .into_iter()
+                .map(|offer| OfferView {
+                    max: offer.max,
+                    purposes: offer.purposes,
+                    ticket: offer.ticket,
+                    approval: offer.approval,
+                })
+                .collect();
+            let Some(max) = offers.iter().map(|offer| offer.max).max() else {
+                continue;
+            };
+            views.push(ColumnView {
+                target: target.clone(),
+                table: protected.table,
+                column: protected.column,
+                policy: protected.policy,
+                class: protected.class,
+                max,
+                offers,
+            });
+        }
+    }
+    views
+}
+
+/// What became of a submission.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    pub digest: String,
+    pub at: At,
+    pub act: String,
+    pub outcome: String,
+    pub request: Option<RequestId>,
+}
+
+/// What lies in a mailbox.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PersonView {
+    pub v: u32,
+    pub at: At,
+    pub last_sweep: Option<At>,
+    /// One's own, open ones first, and what ended lately.
+    pub requests: Vec<RequestView>,
+    /// What one may decide about.
+    pub awaiting: Vec<RequestView>,
+    /// Everybody's open requests, for admins.
+    pub others: Vec<RequestView>,
+    pub answers: Vec<Answer>,
+    pub columns: Vec<ColumnView>,
+    /// Holds that stand, in words.
+    pub holds: Vec<String>,
+}
+
+/// The requests of one person, what awaits them, and what admins may see besides.
+pub struct Visible {
+    pub mine: Vec<Request>,
+    pub awaiting: Vec<Request>,
+    pub others: Vec<Request>,
+}
+
+/// Whether a pending request waits for this person's yes or no.
+pub fn awaits(op: &Operator, request: &Request, person: &Person) -> bool {
+    let given: Vec<&str> = request
+        .approvals
+        .iter()
+        .map(|a| a.by.name.as_str())
+        .collect();
+    request.state == State::Pending
+        && request.requester.uid != person.uid
+        && !given.contains(&person.name.as_str())
+        && request.terms.as_ref().is_some_and(|terms| {
+            approvals::who_can(
+                &terms.lines,
+                &given,
+                &request.requester.name,
+                op.rules.people.directory(),
+            )
+            .contains(&person.name)
+        })
+}
+
+/// What lies in a person's mailbox now, as JSON.
+pub fn of_person(op: &Operator, person: &Person, now: &Now) -> Result<Vec<u8>, StoreError> {
+    let open: Vec<State> = State::ALL.into_iter().filter(|s| !s.is_final()).collect();
+    let open = op.ledger.requests(&FindRequests {
+        states: Some(open),
+        ..FindRequests::default()
+    })?;
+    let ended = op.ledger.requests(&FindRequests {
+        requester: Some(person.uid),
+        ended_since: Some(now.at.minus(SHOWN_FOR)),
+        limit: Some(SHOWN),
+        ..FindRequests::default()
+    })?;
+    let is_admin = op.rules.people.is_admin(&person.name);
+    let mut view = PersonView {
+        v: VERSION,
+        at: now.at,
+        last_sweep: op
+            .ledger
+            .fact(Fact::LastSweep)?
+            .and_then(|text| At::try_from(text).ok()),
+        requests: Vec::new(),
+        awaiting: Vec::new(),
+        others: Vec::new(),
+        answers: op
+            .ledger
+            .submissions_of(person.uid, SHOWN)?
+            .into_iter()
+            .map(|drained| Answer {
+                digest: drained.digest,
+                at: drained.at,
+                act: drained.act,
+                outcome: drained.outcome,
+                request: drained.request,
+            })
+            .collect(),
+        columns: columns_of(op, &person.name)?,
+        holds: op
+            .ledger
+            .holds(false)?
+            .iter()
+            .map(|hold| {
+                format!(
+                    "hold {}: {} ({}, by {})",
+                    hold.number, hold.selector, hold.reason, hold.by
+                )
+            })
+            .collect(),
+    };
+    for request in open
+        .iter()
+        .chain(ended.iter().filter(|r| r.state.is_final()))
+    {
+        if request.requester.uid == person.uid {
+            view.requests.push(of_request(op, request, true)?);
+        } else if awaits(op, request, person) {
+            view.awaiting.push(of_request(op, request, true)?);
+        } else if is_admin || decides(op, request, person) {
+            view.others.push(of_request(op, request, false)?);
+        }
+    }
+    Ok(serde_json::to_vec(&view).unwrap_or_default())
+}
+
+/// Whether the request's rule names this person as an approver at all.
+pub fn decides(op: &Operator, request: &Request, person: &Person) -> bool {
+    let directory = op.rules.people.directory();
+    request.terms.as_ref().is_some_and(|terms| {
+        terms.lines.iter().any(|line| {
+            line.by
+                .iter()
+                .any(|entry| directory.covers(entry, &person.name))
+        })
+    })
+}

@@ -1,0 +1,123 @@
+//! Laws 1 and 2 under SIGKILL: wherever the program dies, one more sweep makes the ledger, the catalog and the audit
+//! file agree, nothing is overdue, and no line is lost or doubled.
+
+use crate::support::jit::run;
+use crate::support::on_every_server;
+use crate::support::people::alice;
+use crate::support::server::Server;
+use crate::support::shop::Shop;
+
+on_every_server!(
+    killed_between_record_and_discard_of_a_submission,
+    killed_between_intent_and_audit_line,
+    killed_between_intent_and_grant,
+    killed_between_grant_and_record,
+    killed_behind_the_record_of_a_grant,
+    killed_between_announcement_and_revoke,
+    killed_between_revoke_and_record,
+    killed_behind_the_record_of_a_revoke,
+    killed_between_audit_line_and_its_mark,
+    killed_after_the_grant_and_expired_when_found,
+);
+
+/// What must hold after the fault and one sweep.
+fn invariant(shop: &Shop<'_>, id: &str, state: &str) {
+    shop.sweep().ok();
+    assert_eq!(shop.state(id), state);
+    assert_eq!(
+        shop.reads("jitalice", "email"),
+        state == "active",
+        "what she can read equals what the ledger says"
+    );
+    shop.audit_is_sound();
+    let numbers: Vec<u64> = shop
+        .jit
+        .events()
+        .iter()
+        .map(|event| event["seq"].as_u64().expect("a number"))
+        .collect();
+    let wanted: Vec<u64> = (1..=numbers.len() as u64).collect();
+    assert_eq!(numbers, wanted, "no line is lost or doubled");
+}
+
+/// Kills a sweep at a place that must be reached.
+fn kill_at(shop: &Shop<'_>, place: &str) {
+    let output = run(&mut shop.sweep_at(&format!("{place}=kill")), "");
+    assert_eq!(output.code, 137, "the sweep must die at {place}: {output}");
+}
+
+fn killed_while_granting(server: &Server, place: &str) {
+    let shop = Shop::on(server);
+    let id = shop.ask(&alice(), "email", "1h", &["--purpose", "support"]);
+    kill_at(&shop, place);
+    invariant(&shop, &id, "active");
+    let granted = shop.events("granted");
+    assert_eq!(granted.len(), 1, "{granted:#?}");
+}
+
+fn killed_while_revoking(server: &Server, place: &str) {
+    let shop = Shop::on(server);
+    let id = shop.lease(&alice(), "email", "1h");
+    shop.jit(&alice(), &["return", &id]).ok();
+    kill_at(&shop, place);
+    invariant(&shop, &id, "ended");
+}
+
+fn killed_between_record_and_discard_of_a_submission(server: &Server) {
+    let shop = Shop::on(server);
+    let id = shop.ask(&alice(), "email", "1h", &["--purpose", "support"]);
+    kill_at(&shop, "drain-recorded");
+    invariant(&shop, &id, "active");
+    assert_eq!(shop.events("requested").len(), 1, "drained once");
+}
+
+fn killed_between_intent_and_audit_line(server: &Server) {
+    killed_while_granting(server, "intent-recorded");
+}
+
+fn killed_between_intent_and_grant(server: &Server) {
+    killed_while_granting(server, "intent-audited");
+}
+
+fn killed_between_grant_and_record(server: &Server) {
+    killed_while_granting(server, "grant-sent");
+}
+
+fn killed_behind_the_record_of_a_grant(server: &Server) {
+    killed_while_granting(server, "grant-recorded");
+}
+
+fn killed_between_announcement_and_revoke(server: &Server) {
+    let shop = Shop::on(server);
+    let id = shop.lease(&alice(), "email", "2s");
+    std::thread::sleep(std::time::Duration::from_millis(2200));
+    kill_at(&shop, "revoke-announced");
+    assert_eq!(shop.state(&id), "revoking");
+    assert!(shop.reads("jitalice", "email"), "nothing was sent yet");
+    invariant(&shop, &id, "ended");
+}
+
+fn killed_between_revoke_and_record(server: &Server) {
+    killed_while_revoking(server, "revoke-sent");
+}
+
+fn killed_behind_the_record_of_a_revoke(server: &Server) {
+    killed_while_revoking(server, "revoke-recorded");
+}
+
+fn killed_between_audit_line_and_its_mark(server: &Server) {
+    let shop = Shop::on(server);
+    let id = shop.ask(&alice(), "email", "1h", &["--purpose", "support"]);
+    kill_at(&shop, "journal-written");
+    invariant(&shop, &id, "active");
+}
+
+/// The grant was given, its record was not, and when the next sweep comes the time is over.
+fn killed_after_the_grant_and_expired_when_found(server: &Server) {
+    let shop = Shop::on(server);
+    let id = shop.ask(&alice(), "email", "2s", &["--purpose", "support"]);
+    kill_at(&shop, "grant-sent");
+    assert!(shop.reads("jitalice", "email"), "given, and not recorded");
+    std::thread::sleep(std::time::Duration::from_millis(2200));
+    invariant(&shop, &id, "ended");
+}

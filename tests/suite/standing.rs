@@ -1,0 +1,241 @@
+//! Law 4: never take what we did not give. Of two leases of one column, the privilege goes with the last.
+
+use std::time::Duration;
+
+use crate::support::people::{alice, bob, carol, cron};
+use crate::support::server::Server;
+use crate::support::shop::Shop;
+use crate::support::{on_every_server, on_mysql_and_mariadb, on_postgres};
+
+on_every_server!(
+    overlapping_lease_keeps_the_column,
+    returning_one_of_two_keeps_the_column,
+    what_can_be_read_already_is_refused_with_how,
+    a_standing_grant_made_before_the_grant_stops_it_and_stays,
+    other_columns_of_the_same_table_are_not_touched,
+    two_accounts_of_one_batch_lose_only_what_is_due,
+);
+
+fn overlapping_lease_keeps_the_column(server: &Server) {
+    let shop = Shop::on(server);
+    let short = shop.ask(&alice(), "email", "3s", &["--purpose", "support"]);
+    let long = shop.ask(&alice(), "email,phone", "1h", &["--purpose", "support"]);
+    shop.sweep().ok();
+    assert_eq!(
+        (shop.state(&short), shop.state(&long)),
+        ("active".into(), "active".into())
+    );
+    std::thread::sleep(Duration::from_millis(3200));
+    shop.sweep().ok();
+    assert_eq!(
+        (shop.state(&short), shop.state(&long)),
+        ("ended".into(), "active".into())
+    );
+    assert!(
+        shop.reads("jitalice", "email"),
+        "the longer lease keeps the column"
+    );
+    let kept = &shop.events("kept")[0];
+    assert_eq!(kept["request"], short.as_str());
+    assert!(
+        kept["why"].as_str().is_some_and(|why| why.contains(&long)),
+        "{kept:#}"
+    );
+    shop.jit(&carol(), &["revoke", &long, "--reason", "done", "--yes"])
+        .ok();
+    shop.sweep().ok();
+    assert!(!shop.reads("jitalice", "email"));
+    assert!(!shop.reads("jitalice", "phone"));
+    shop.audit_is_sound();
+}
+
+fn returning_one_of_two_keeps_the_column(server: &Server) {
+    let shop = Shop::on(server);
+    let one = shop.lease(&alice(), "email", "1h");
+    let other = shop.lease(&alice(), "email", "2h");
+    // The later one goes first: the earlier one goes on, and now owes the undo.
+    shop.jit(&alice(), &["return", &other]).ok();
+    shop.sweep().ok();
+    assert_eq!(shop.state(&other), "ended");
+    assert!(shop.reads("jitalice", "email"));
+    shop.jit(&alice(), &["return", &one]).ok();
+    shop.sweep().ok();
+    assert!(!shop.reads("jitalice", "email"));
+}
+
+fn what_can_be_read_already_is_refused_with_how(server: &Server) {
+    let shop = Shop::on(server);
+    shop.dba(&format!(
+        "GRANT SELECT (email) ON {} TO {}",
+        shop.table("customers"),
+        shop.account("jitalice")
+    ));
+    let id = shop.ask(&alice(), "email", "1h", &["--purpose", "support"]);
+    shop.sweep().ok();
+    let view = shop.show(&id);
+    assert_eq!(view["state"], "refused", "{view:#}");
+    assert!(
+        view["outcome"]
+            .as_str()
+            .is_some_and(|why| why.contains("already")),
+        "{view:#}"
+    );
+    assert!(shop.reads("jitalice", "email"), "the standing grant stays");
+}
+
+fn a_standing_grant_made_before_the_grant_stops_it_and_stays(server: &Server) {
+    let shop = Shop::on(server);
+    let id = shop.ask(&alice(), "email", "1h", &[]);
+    shop.sweep().ok();
+    shop.dba(&format!(
+        "GRANT SELECT (email) ON {} TO {}",
+        shop.table("customers"),
+        shop.account("jitalice")
+    ));
+    shop.jit(&crate::support::people::dave(), &["approve", &id, "--yes"])
+        .ok();
+    shop.sweep();
+    assert_eq!(shop.state(&id), "failed");
+    assert!(shop.reads("jitalice", "email"), "the standing grant stays");
+    assert!(shop.events("granting").is_empty());
+}
+
+fn other_columns_of_the_same_table_are_not_touched(server: &Server) {
+    let shop = Shop::on(server);
+    shop.dba(&format!(
+        "GRANT SELECT (name) ON {} TO {}",
+        shop.table("customers"),
+        shop.account("jitalice")
+    ));
+    let id = shop.lease(&alice(), "email", "1h");
+    assert!(shop.reads("jitalice", "name, email"));
+    shop.jit(&alice(), &["return", &id]).ok();
+    shop.sweep().ok();
+    assert!(!shop.reads("jitalice", "email"));
+    assert!(shop.reads("jitalice", "name"), "what the DBA gave stays");
+}
+
+fn two_accounts_of_one_batch_lose_only_what_is_due(server: &Server) {
+    let shop = Shop::on(server);
+    let due = [
+        shop.ask(&alice(), "email", "3s", &["--purpose", "support"]),
+        shop.ask(&bob(), "email", "3s", &["--purpose", "support"]),
+        shop.ask(&bob(), "phone", "1h", &["--purpose", "support"]),
+    ];
+    shop.sweep().ok();
+    assert!(shop.reads("jitalice", "email") && shop.reads("jitbob", "email, phone"));
+    std::thread::sleep(Duration::from_millis(3200));
+    shop.sweep().ok();
+    assert!(!shop.reads("jitalice", "email") && !shop.reads("jitbob", "email"));
+    assert!(shop.reads("jitbob", "phone"));
+    assert_eq!(shop.state(&due[2]), "active");
+}
+
+on_postgres!(
+    a_standing_grant_made_during_a_lease_survives_it,
+    a_privilege_of_ours_that_no_lease_owns_is_a_stray,
+);
+
+fn a_standing_grant_made_during_a_lease_survives_it(server: &Server) {
+    let shop = Shop::on(server);
+    let id = shop.lease(&alice(), "email", "1h");
+    shop.dba(&format!(
+        "GRANT SELECT (email) ON {} TO {}",
+        shop.table("customers"),
+        shop.account("jitalice")
+    ));
+    shop.jit(&alice(), &["return", &id]).ok();
+    shop.sweep().ok();
+    assert_eq!(shop.state(&id), "ended");
+    assert!(shop.reads("jitalice", "email"), "the DBA's grant stays");
+    // And it is said in the same breath.
+    let revoked = &shop.events("revoked")[0];
+    assert!(
+        revoked["observed"]["still_reads"].is_object(),
+        "{revoked:#}"
+    );
+}
+
+fn a_privilege_of_ours_that_no_lease_owns_is_a_stray(server: &Server) {
+    let shop = Shop::on(server);
+    let id = shop.lease(&bob(), "email", "1h");
+    shop.dba(&format!(
+        "BEGIN; SET LOCAL ROLE jit_grantor_{}; GRANT SELECT (phone) ON {} TO {}; COMMIT",
+        shop.suffix,
+        shop.table("customers"),
+        shop.account("jitalice")
+    ));
+    assert!(shop.reads("jitalice", "phone"));
+    shop.sweep().ok();
+    assert!(!shop.reads("jitalice", "phone"));
+    let stray = &shop.events("stray")[0];
+    assert_eq!(stray["columns"], serde_json::json!(["phone"]));
+    assert_eq!(stray["observed"]["row"], "absent");
+    assert!(shop.reads("jitbob", "email"), "a lease is no stray");
+    assert_eq!(shop.state(&id), "active");
+}
+
+on_mysql_and_mariadb!(
+    a_grant_of_somebody_else_during_a_lease_is_kept_until_a_person_settles_it,
+    a_disputed_column_can_be_taken_all_the_same,
+);
+
+fn a_grant_of_somebody_else_during_a_lease_is_kept_until_a_person_settles_it(server: &Server) {
+    let shop = Shop::on(server);
+    let id = shop.lease(&alice(), "email", "1h");
+    std::thread::sleep(Duration::from_millis(1100)); // the catalog's clock ticks in seconds
+    shop.dba(&format!(
+        "GRANT SELECT (email) ON {} TO {}",
+        shop.table("customers"),
+        shop.account("jitalice")
+    ));
+    shop.jit(&alice(), &["return", &id]).ok();
+    shop.sweep().exit(6).says("OVERDUE");
+    assert!(
+        shop.reads("jitalice", "email"),
+        "it may be theirs, so it stays"
+    );
+    shop.jit(&cron(), &["list", "--overdue"]).ok().says(&id);
+    shop.sweep().exit(6);
+    assert_eq!(
+        shop.events("kept").len(),
+        1,
+        "said once, not at every sweep"
+    );
+    shop.jit(
+        &carol(),
+        &[
+            "revoke",
+            &id,
+            "--keep-standing",
+            "--reason",
+            "it is theirs now",
+        ],
+    )
+    .ok();
+    shop.sweep().ok();
+    assert_eq!(shop.state(&id), "ended");
+    assert!(shop.reads("jitalice", "email"));
+    shop.audit_is_sound();
+}
+
+fn a_disputed_column_can_be_taken_all_the_same(server: &Server) {
+    let shop = Shop::on(server);
+    let id = shop.lease(&alice(), "email", "1h");
+    std::thread::sleep(Duration::from_millis(1100));
+    shop.dba(&format!(
+        "GRANT SELECT (email) ON {} TO {}",
+        shop.table("customers"),
+        shop.account("jitalice")
+    ));
+    shop.jit(&alice(), &["return", &id]).ok();
+    shop.sweep().exit(6);
+    shop.jit(
+        &carol(),
+        &["revoke", &id, "--take", "--reason", "it was a mistake"],
+    )
+    .ok();
+    shop.sweep().ok();
+    assert_eq!(shop.state(&id), "ended");
+    assert!(!shop.reads("jitalice", "email"));
+}
