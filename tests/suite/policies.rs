@@ -9,7 +9,7 @@ use jit::engines::{self, Address, Catalog};
 use jit::policy::{Book, Expect, SourceFile};
 use jit::settings::{self, Places, Settings};
 
-use crate::support::{Kind, Server, on_mysql_and_mariadb, on_postgres, wait};
+use crate::support::{Server, on_mysql_and_mariadb, on_postgres, wait};
 
 fn project(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -115,19 +115,10 @@ fn load(server: &Server, database: &str, sample: &str) {
 }
 
 fn catalog(server: &Server, database: &str) -> Catalog {
-    let admin = server.admin();
-    let scheme = match server.kind() {
-        Kind::Postgres => "postgres",
-        _ => "mysql",
-    };
-    let url = format!(
-        "{scheme}://{}@127.0.0.1:{}/{database}",
-        admin.user,
-        server.port()
-    );
-    let mut address = Address::parse(&url).unwrap();
+    let login = server.superuser_login();
+    let mut address = Address::parse(&server.url(&login.user, database)).unwrap();
     let secret = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(secret.path(), &admin.password).unwrap();
+    std::fs::write(secret.path(), &login.password).unwrap();
     address.password = PasswordSource::File(secret.path().to_owned());
     wait(async {
         let mut engine = engines::connect(&address).await.unwrap();
