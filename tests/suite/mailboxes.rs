@@ -8,7 +8,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -806,7 +806,8 @@ fn a_view_never_goes_where_the_mailboxes_owner_points() {
     };
     let view = folder.join("view.json");
     let beside = folder.join(format!(".view.{}", std::process::id()));
-    let plant: [(&str, &(dyn Fn(&Path) + Sync)); 6] = [
+    type Plant<'a> = &'a (dyn Fn(&Path) + Sync);
+    let plant: [(&str, Plant<'_>); 6] = [
         ("a link", &|path| symlink(&victim, path).unwrap()),
         ("a dangling link", &|path| {
             symlink(place.at("new"), path).unwrap()
@@ -844,6 +845,49 @@ fn a_view_never_goes_where_the_mailboxes_owner_points() {
     }
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
     assert!(!place.at("new").exists());
+}
+
+/// As above, with the links planted at every moment.
+#[test]
+fn a_view_goes_nowhere_else_however_quickly_links_are_planted() {
+    let place = Place::new();
+    drop(place.shared());
+    let inbox = place.inbox();
+    let folder = mailbox(&inbox, &mallory());
+    let victim = place.at("victim");
+    fs::write(&victim, "precious").unwrap();
+    let who = jit::access::Person {
+        uid: mallory().uid,
+        name: "jitmallory".into(),
+    };
+    let beside = folder.join(format!(".view.{}", std::process::id()));
+    let stop = AtomicBool::new(false);
+    let (mut done, mut failed) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            acting(&mallory(), || {
+                while !stop.load(Ordering::Relaxed) {
+                    let _ = symlink(&victim, &beside);
+                    let _ = fs::remove_file(&beside);
+                    let _ = symlink(&victim, folder.join(".l"));
+                    let _ = fs::rename(folder.join(".l"), folder.join("view.json"));
+                }
+            });
+        });
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(2) {
+            match mailboxes(&inbox).publish(&who, b"view") {
+                Ok(()) => done += 1,
+                Err(_) => failed += 1,
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    assert!(
+        done > 0 && failed > 0,
+        "{done} done, {failed} failed: the race was not run"
+    );
 }
 
 #[test]
@@ -1052,5 +1096,4 @@ fn an_inbox_with_other_modes_is_refused() {
     }
     let missing = Mailbox::open_or_make(&place.at("nowhere")).unwrap_err();
     assert!(matches!(missing, StoreError::Missing(_)));
-    let _ = Stdio::null();
 }
