@@ -164,6 +164,11 @@ fn grant_makes_no_account_in_our_session(server: &Server) {
     let grant = shop.filled(&format!("GRANT SELECT (email) ON {{c}} TO '{nobody}'@'%'"));
     // It may make users, were it not for our session's mode.
     shop.root("GRANT CREATE USER ON *.* TO {jit}");
+    // What one may do everywhere counts from the login on.
+    shop.engine = shop
+        .runtime
+        .block_on(jit::engines::connect(&address(server, &shop.jit)))
+        .unwrap();
     let error = shop
         .runtime
         .block_on(shop.engine.run(&[grant]))
