@@ -14,6 +14,8 @@ pub(super) struct Link {
     address: Address,
     conn: Option<Conn>,
     server: Server,
+    /// How many merged statements there have been.
+    merged: usize,
 }
 
 impl Link {
@@ -23,6 +25,7 @@ impl Link {
             address: address.clone(),
             conn: Some(conn),
             server,
+            merged: 0,
         })
     }
 
@@ -37,6 +40,12 @@ impl Link {
     /// How errors name this target.
     pub(super) fn shown(&self) -> String {
         self.server.identity.address.clone()
+    }
+
+    /// A new name for a merged statement: the session's number and a count.
+    pub(super) fn batch(&mut self) -> String {
+        self.merged += 1;
+        format!("{}-{}", self.server.session, self.merged)
     }
 
     /// A connection that answers: the one there is, or a new one to the same server.
