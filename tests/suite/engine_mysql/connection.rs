@@ -17,6 +17,7 @@ on_mysql_and_mariadb!(
     a_bad_default_of_the_server_does_not_bend_our_session,
     an_answer_that_never_comes_is_looked_up,
     an_expired_password_is_denied,
+    we_say_goodbye,
 );
 
 fn connect(address: &Address) -> Result<Box<dyn Engine>, EngineError> {
@@ -396,4 +397,25 @@ fn an_expired_password_is_denied(server: &Server) {
         panic!("let in");
     };
     assert!(matches!(error, EngineError::Denied { .. }), "{error}");
+}
+
+/// MariaDB warns in its log of clients that just go: one line for each sweep.
+fn we_say_goodbye(server: &Server) {
+    let server =
+        server.another(&["--log-error-verbosity=3"][..usize::from(server.kind() == Kind::Mysql)]);
+    let login = server.account("jit", "");
+    let mut address = address(&server, &login);
+    address.tls = TlsMode::Disable;
+    for _ in 0..3 {
+        runtime().block_on(async {
+            let mut engine = jit::engines::connect(&address).await.unwrap();
+            engine.clock_skew().await.unwrap();
+        });
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let log = server.log();
+    let complaint = log
+        .lines()
+        .find(|line| line.contains("borted connection") && line.contains(&login.user));
+    assert_eq!(complaint, None);
 }
