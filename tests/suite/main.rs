@@ -13,6 +13,7 @@ mod people;
 mod policies;
 mod servers;
 mod settings;
+mod size;
 mod standing;
 mod story;
 mod support;
