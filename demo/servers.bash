@@ -80,22 +80,30 @@ postgres_sql() {
     PGPASSWORD=$superuser_password psql -qX -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$postgres_port" -U postgres "$@"
 }
 
-# Starts MySQL or MariaDB ($1).
-start_mysql() {
-    local folder=$servers/$1 program=() flags=()
-    mysql_port=$(free_port)
+# Makes the data directory of MySQL or MariaDB ($1); takes seconds, so it runs beside the start of Postgres.
+make_mysql() {
+    local folder=$servers/$1
     servers_folder "$folder"
-    flags=(--datadir="$folder/data" --port="$mysql_port" --bind-address=127.0.0.1 --socket="$folder/s"
-        --pid-file="$folder/pid")
     if [ "$1" = mysql ]; then
-        program=("$target/servers/mysql/bin/mysqld")
-        as_servers_user "${program[@]}" --initialize-insecure --datadir="$folder/data" >"$folder/log" 2>&1
+        as_servers_user "$target/servers/mysql/bin/mysqld" --initialize-insecure --datadir="$folder/data" \
+            >"$folder/log" 2>&1
     else
-        program=("$(PATH=$PATH:/usr/sbin command -v mariadbd)" --no-defaults)
         as_servers_user mariadb-install-db --no-defaults --datadir="$folder/data" --skip-test-db \
             --auth-root-authentication-method=normal >"$folder/log" 2>&1
-    fi || fail "$1 could not be initialised: $(tail -n 3 "$folder/log")"
-    launch "$folder/log" "${program[@]}" "${flags[@]}"
+    fi
+}
+
+# Starts MySQL or MariaDB ($1), whose data directory is made.
+start_mysql() {
+    local folder=$servers/$1 program=()
+    mysql_port=$(free_port)
+    if [ "$1" = mysql ]; then
+        program=("$target/servers/mysql/bin/mysqld")
+    else
+        program=("$(PATH=$PATH:/usr/sbin command -v mariadbd)" --no-defaults)
+    fi
+    launch "$folder/log" "${program[@]}" --datadir="$folder/data" --port="$mysql_port" \
+        --bind-address=127.0.0.1 --socket="$folder/s" --pid-file="$folder/pid"
     await "$1" "$started" "$folder/log" \
         mariadb --no-defaults -h 127.0.0.1 -P "$mysql_port" -u root -e 'SELECT 1'
     mariadb --no-defaults -h 127.0.0.1 -P "$mysql_port" -u root -e \

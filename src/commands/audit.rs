@@ -191,7 +191,8 @@ fn tell(common: &Common, verdict: &Verdict, against_ledger: bool) -> Result<()> 
     } else {
         ""
     };
-    ui::say(&format!("{how}: {} line(s){ledger}, {head}", verdict.lines))?;
+    let lines = ui::count(verdict.lines as usize, "line");
+    ui::say(&format!("{how}: {lines}{ledger}\n{head}"))?;
     Ok(())
 }
 
@@ -233,8 +234,8 @@ pub fn check_default(context: &Context) -> Result<String> {
     let verdict = verifier.end();
     match verdict.findings.first() {
         None => Ok(format!(
-            "{} line(s), sound, also against the ledger",
-            verdict.lines
+            "{}, sound, also against the ledger",
+            ui::count(verdict.lines as usize, "line")
         )),
         Some(finding) => Err(Failure::new(Exit::Audit, finding.to_string()).into()),
     }

@@ -64,6 +64,7 @@ pub fn run(context: &Context) -> Result<Exit> {
         ui::say("\nAwaiting you:")?;
         ui::say(&list::rows(&awaiting, now))?;
     }
+    list::say_waiting(context)?;
     for hold in &holds {
         ui::say(&format!("\nHeld: {}", ui::escape(hold)))?;
     }

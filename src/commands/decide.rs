@@ -9,7 +9,7 @@ use crate::ui::{self, Format};
 use crate::workflow::submission::Act;
 use crate::workflow::view::RequestView;
 
-use super::context::Context;
+use super::context::{Context, Reach};
 use super::lookup::{self, Filter, Which};
 use super::{show, submit, words};
 
@@ -33,6 +33,7 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
         )?;
         if views.is_empty() {
             ui::note("nothing awaits you")?;
+            super::list::say_waiting(context)?;
             return Ok(Exit::Done);
         }
         if !ui::can_ask() {
@@ -102,7 +103,12 @@ fn check(view: &RequestView, ttl: Option<Ttl>) -> Result<()> {
 /// Asks, or says that `--yes` is needed where nobody can be asked.
 pub fn agreed(question: &str) -> Result<bool> {
     if !ui::can_ask() {
-        return Err(Failure::new(Exit::Usage, "nobody can be asked here; say --yes").into());
+        return Err(Failure::new(
+            Exit::Usage,
+            "this asks before it acts, and there is no terminal to ask on",
+        )
+        .hint("the same with --yes")
+        .into());
     }
     ui::confirm(question)
 }
@@ -134,6 +140,14 @@ pub fn tell(context: &Context, ids: &[RequestId]) -> Result<Exit> {
         }
     } else {
         for view in &views {
+            if matches!(context.reach, Reach::Mailbox(_)) {
+                // What the view says is still from before.
+                ui::say(&format!(
+                    "{}  handed in; the next sweep takes it up",
+                    view.id
+                ))?;
+                continue;
+            }
             ui::say(&format!("{}  {}", view.id, show::state(view, now)))?;
             if let (Some(why), true) = (&view.outcome, view.state != State::Active) {
                 ui::note(&ui::paragraph(why, 2))?;
@@ -143,6 +157,5 @@ pub fn tell(context: &Context, ids: &[RequestId]) -> Result<Exit> {
             }
         }
     }
-    submit::say_next_sweep(context)?;
     Ok(Exit::Done)
 }

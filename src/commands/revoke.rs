@@ -11,7 +11,7 @@ use crate::workflow::submission::Act;
 
 use super::context::Context;
 use super::lookup::{self, Filter};
-use super::{decide, submit, words};
+use super::{decide, list, submit, words};
 
 pub async fn run(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
     let by_selector = arguments.everything
@@ -39,6 +39,7 @@ pub async fn run(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
 
 async fn by_id(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
     let mut ids: Vec<RequestId> = Vec::new();
+    let mut views = Vec::new();
     for id in &arguments.ids {
         let view = lookup::find(context, id, false)?;
         if view.state.is_final() {
@@ -50,14 +51,16 @@ async fn by_id(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
             .into());
         }
         if !ids.contains(&view.id) {
-            ids.push(view.id);
+            ids.push(view.id.clone());
+            views.push(view);
         }
     }
-    if !arguments.yes
-        && ui::can_ask()
-        && !decide::agreed(&format!("Take away {} request(s) now?", ids.len()))?
-    {
-        return Ok(Exit::Done);
+    if !arguments.yes {
+        ui::note(&list::rows(&views, context.now().at))?;
+        if !decide::agreed("Take this away now?")? {
+            ui::note("Nothing was changed.")?;
+            return Ok(Exit::Done);
+        }
     }
     submit::hand_in(
         context,
@@ -112,9 +115,11 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
         .count();
     if !arguments.yes {
         ui::note(&format!(
-            "This ends up to {concerned} open request(s) of {selector}, and refuses new ones until jit resume."
+            "This ends up to {}, for {selector}, and refuses new ones until jit resume.",
+            ui::count(concerned, "open request")
         ))?;
         if !decide::agreed("Go on?")? {
+            ui::note("Nothing was changed.")?;
             return Ok(Exit::Done);
         }
     }
@@ -135,7 +140,10 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
             if overdue > 0 {
                 return Err(Failure::new(
                     Exit::Overdue,
-                    format!("{overdue} lease(s) could not be taken away yet"),
+                    format!(
+                        "{} could not be taken away yet",
+                        ui::count(overdue, "lease")
+                    ),
                 )
                 .hint("jit list --overdue")
                 .hint("jit sweep")
@@ -160,7 +168,8 @@ fn column(context: &Context, text: &str) -> Result<TableColumns> {
 }
 
 pub async fn resume(context: &Context, holds: &[u32], reason: &str, yes: bool) -> Result<Exit> {
-    if !yes && holds.is_empty() && ui::can_ask() && !decide::agreed("End every hold?")? {
+    if !yes && holds.is_empty() && !decide::agreed("End every hold?")? {
+        ui::note("Nothing was changed.")?;
         return Ok(Exit::Done);
     }
     submit::hand_in(

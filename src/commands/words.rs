@@ -83,6 +83,13 @@ pub fn target(typed: Option<TargetName>, known: &[&TargetName]) -> Result<Target
     }
 }
 
+/// Whether what was typed can only be filled in by who knows the columns.
+pub fn needs_columns(typed: &[(TypedTable, TypedColumns)]) -> bool {
+    typed
+        .iter()
+        .any(|(table, columns)| table.schema.is_none() || *columns == TypedColumns::All)
+}
+
 /// Full names for what was typed: the schema from the only protected table of that name, `*` for all columns that
 /// I may ask for there. What was filled in is returned too, to be shown.
 pub fn resolve(
@@ -161,9 +168,8 @@ fn the_only(table: &str, target: &TargetName, offered: &[ColumnView]) -> Result<
             Exit::NoSuch,
             format!("no protected table on {target} that you may request from is called {table}"),
         )
-        .hint(format!(
-            "write it in full, schema.table, or see: jit columns {target}"
-        ))
+        .hint(format!("jit columns {target}"))
+        .hint(format!("or write it in full, as in public.{table}:COLUMN"))
         .into()),
         several => Err(Failure::new(
             Exit::Usage,
