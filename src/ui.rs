@@ -76,7 +76,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 
 /// Between two columns of a table.
 const GAP: usize = 2;
-/// No column but the last is wider than this; what is longer is cut, with a mark.
+/// Where room is short, no column but the last is wider than this; what is longer is cut, with a mark.
 const WIDEST: usize = 24;
 /// What the last column always gets.
 const NARROWEST: usize = 20;
@@ -84,25 +84,19 @@ const NARROWEST: usize = 20;
 fn table_in(header: &[&str], rows: &[Vec<String>], room: usize) -> String {
     let last = header.len().saturating_sub(1);
     let mut cells: Vec<Vec<String>> = vec![header.iter().map(|cell| (*cell).to_owned()).collect()];
-    cells.extend(rows.iter().map(|row| {
-        row.iter()
-            .enumerate()
-            .map(|(place, cell)| {
-                let cell = escape(cell);
-                if place < last {
-                    cut(&cell, WIDEST)
-                } else {
-                    cell
-                }
-            })
-            .collect()
-    }));
-    let widths: Vec<usize> = (0..last)
-        .map(|place| {
-            let cell = |row: &Vec<String>| row.get(place).map_or(0, |cell| cell.width());
-            cells.iter().map(cell).max().unwrap_or(0)
-        })
-        .collect();
+    cells.extend(
+        rows.iter()
+            .map(|row| row.iter().map(|cell| escape(cell)).collect()),
+    );
+    let full: usize = (0..last).map(|place| widest(&cells, place) + GAP).sum();
+    if full + NARROWEST > room {
+        for row in &mut cells {
+            for cell in row.iter_mut().take(last) {
+                *cell = cut(cell, WIDEST);
+            }
+        }
+    }
+    let widths: Vec<usize> = (0..last).map(|place| widest(&cells, place)).collect();
     let before: usize = widths.iter().map(|width| width + GAP).sum();
     let left = room.saturating_sub(before).max(NARROWEST);
     let mut lines = Vec::new();
@@ -123,6 +117,11 @@ fn table_in(header: &[&str], rows: &[Vec<String>], room: usize) -> String {
     lines.join("\n")
 }
 
+fn widest(cells: &[Vec<String>], place: usize) -> usize {
+    let cell = |row: &Vec<String>| row.get(place).map_or(0, |cell| cell.width());
+    cells.iter().map(cell).max().unwrap_or(0)
+}
+
 /// At most so wide, with a mark where something was left out.
 fn cut(text: &str, widest: usize) -> String {
     if text.width() <= widest {
@@ -139,11 +138,11 @@ fn cut(text: &str, widest: usize) -> String {
     short
 }
 
-/// The text in pieces that fit: broken behind a comma or a space, or anywhere in a word that is longer than the room.
+/// The text in pieces that fit: broken behind a space, a comma or a slash, or anywhere in a word that is longer than the room.
 fn broken(text: &str, room: usize) -> Vec<String> {
     let mut pieces = Vec::new();
     let mut piece = String::new();
-    for word in text.split_inclusive([' ', ',']) {
+    for word in text.split_inclusive([' ', ',', '/']) {
         if !piece.is_empty() && piece.width() + word.trim_end().width() > room {
             pieces.push(std::mem::take(&mut piece));
         }

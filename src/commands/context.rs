@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::access::{ColumnName, Grantee, Now, Person, TableName, TargetName};
+use crate::access::{ColumnName, Grantee, Now, Person, TableName, TargetName, Ttl};
 use crate::cli::Common;
 use crate::engines;
 use crate::failure::{Exit, Failure};
@@ -268,6 +268,46 @@ impl Context {
                 Ok(view::columns(&op.rules, &known, user))
             }
         }
+    }
+
+    /// All protected columns, whoever may ask for them: for filling in names only.
+    pub fn protected(&self) -> Result<Vec<ColumnView>> {
+        let rules = self.rules();
+        let mut known = spelled_out(rules);
+        if let Reach::Operator(op) = &self.reach
+            && let Some(text) = op.ledger.fact(Fact::Protected)?
+            && let Ok(observed) = serde_json::from_str::<Protected>(&text)
+        {
+            known.extend(observed);
+        }
+        let mut columns = match &self.reach {
+            Reach::Operator(_) => Vec::new(),
+            Reach::Mailbox(_) => self
+                .mailbox_as_it_is()?
+                .map_or(Vec::new(), |view| view.columns),
+        };
+        for (target, catalog) in &known {
+            let fold = rules.ignores_column_case(target);
+            for protected in rules.book.protected(target, fold, catalog) {
+                let named = columns.iter().any(|view| {
+                    view.target == *target
+                        && view.table == protected.table
+                        && view.column == protected.column
+                });
+                if !named {
+                    columns.push(ColumnView {
+                        target: target.clone(),
+                        table: protected.table,
+                        column: protected.column,
+                        policy: protected.policy,
+                        class: protected.class,
+                        max: Ttl::from_secs(0),
+                        offers: Vec::new(),
+                    });
+                }
+            }
+        }
+        Ok(columns)
     }
 
     /// What lint says of policies and settings.

@@ -46,7 +46,7 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
     let mut done = Vec::new();
     let mut skipped = 0;
     for view in &views {
-        check(view, ttl)?;
+        check(context, view, ttl)?;
         if !arguments.yes {
             ui::note(&show::text(view, context.now().at))?;
             let how_long = ttl.map_or(view.lease_ttl, |ttl| ttl.min(view.lease_ttl));
@@ -76,7 +76,15 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
 }
 
 /// What the operator would reject is said before anybody is asked.
-fn check(view: &RequestView, ttl: Option<Ttl>) -> Result<()> {
+fn check(context: &Context, view: &RequestView, ttl: Option<Ttl>) -> Result<()> {
+    if view.requester == context.me.name {
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("{} is your own request; nobody approves their own", view.id),
+        )
+        .hint(format!("jit show {}", view.id))
+        .into());
+    }
     if view.state != State::Pending {
         return Err(Failure::new(
             Exit::NoSuch,
@@ -100,6 +108,19 @@ fn check(view: &RequestView, ttl: Option<Ttl>) -> Result<()> {
     Ok(())
 }
 
+/// The failure of an act that only an open request can take.
+pub fn not_open(view: &RequestView, what: &str) -> anyhow::Error {
+    let failure = Failure::new(
+        Exit::NoSuch,
+        format!("request {} is {} and cannot be {what}", view.id, view.state),
+    );
+    let next = match view.state {
+        State::Granting | State::Active => format!("jit revoke {} --reason …", view.id),
+        _ => format!("jit show {}", view.id),
+    };
+    failure.hint(next).into()
+}
+
 /// Asks, or says that `--yes` is needed where nobody can be asked.
 pub fn agreed(question: &str) -> Result<bool> {
     if !ui::can_ask() {
@@ -115,6 +136,19 @@ pub fn agreed(question: &str) -> Result<bool> {
 
 pub async fn deny(context: &Context, id: &str, reason: &str) -> Result<Exit> {
     let view = lookup::find(context, id, false)?;
+    if view.requester == context.me.name {
+        return Err(
+            Failure::new(Exit::Refused, "nobody may deny their own request")
+                .hint(format!("jit cancel {}", view.id))
+                .into(),
+        );
+    }
+    if !matches!(
+        view.state,
+        State::Submitted | State::Pending | State::Approved
+    ) {
+        return Err(not_open(&view, "decided about"));
+    }
     submit::hand_in(
         context,
         Act::Deny {

@@ -49,7 +49,13 @@ pub fn main(cli: Cli) -> Exit {
             let lines: Vec<String> = failure.what.lines().map(ui::escape).collect();
             let _ = ui::note(&format!("jit: {}", lines.join("\n")));
             for hint in &failure.hints {
-                let _ = ui::note(&format!("  next: {}", ui::escape(hint)));
+                // A command is for typing; a sentence stands for itself.
+                let next = if hint.starts_with("jit ") {
+                    "next: "
+                } else {
+                    ""
+                };
+                let _ = ui::note(&format!("  {next}{}", ui::escape(hint)));
             }
             failure.exit
         }

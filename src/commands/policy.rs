@@ -97,7 +97,7 @@ async fn explain(context: &Context, arguments: &cli::Explain) -> Result<Exit> {
     let (typed_target, typed) = words::split_target(&arguments.what)?;
     let target = words::target(typed_target, &context.target_names())?;
     let offered = if words::needs_columns(&typed) {
-        context.columns_of(&arguments.who).await?
+        context.protected()?
     } else {
         Vec::new()
     };
@@ -203,7 +203,14 @@ fn test(context: &Context) -> Result<Exit> {
         )?;
     } else {
         for result in results.iter().filter(|result| !result.passed) {
-            ui::say(&format!("FAIL {}", ui::escape(&told(result))))?;
+            ui::say(&format!(
+                "FAIL {}:{} {} test {}",
+                ui::escape(&result.file),
+                result.line,
+                result.policy,
+                result.number
+            ))?;
+            ui::say(&ui::paragraph(&told(result), 5))?;
         }
         ui::say(&format!(
             "{} passed, {failed} failed",
@@ -215,13 +222,9 @@ fn test(context: &Context) -> Result<Exit> {
 
 fn told(result: &crate::policy::TestResult) -> String {
     format!(
-        "{}:{} {} test {}: {}; expected {:?}, got {}",
-        result.file,
-        result.line,
-        result.policy,
-        result.number,
+        "{}; expected {}, got {}",
         result.asked,
-        result.expected,
+        format!("{:?}", result.expected).to_lowercase(),
         result.got
     )
 }

@@ -66,7 +66,7 @@ pub fn target(typed: Option<TargetName>, known: &[&TargetName]) -> Result<Target
         Some(name) if known.contains(&&name) => Ok(name),
         Some(name) => Err(
             Failure::new(Exit::NoSuch, format!("there is no target {name}"))
-                .hint(format!("there are: {}", names()))
+                .hint(format!("the settings name: {}", names()))
                 .into(),
         ),
         None => match known {
@@ -74,11 +74,12 @@ pub fn target(typed: Option<TargetName>, known: &[&TargetName]) -> Result<Target
                 .hint("jit settings --origin")
                 .into()),
             [only] => Ok((*only).clone()),
-            _ => Err(
-                Failure::new(Exit::Usage, "there are several targets; name one")
-                    .hint(format!("there are: {}", names()))
-                    .into(),
-            ),
+            _ => Err(Failure::new(
+                Exit::Usage,
+                format!("there are several targets, name one: {}", names()),
+            )
+            .hint("before the columns, or in $JIT_TARGET")
+            .into()),
         },
     }
 }
