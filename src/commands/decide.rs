@@ -45,9 +45,12 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
     }
     let mut done = Vec::new();
     let mut skipped = 0;
-    for view in &views {
+    for (place, view) in views.iter().enumerate() {
         check(context, view, ttl)?;
         if !arguments.yes {
+            if place > 0 {
+                ui::note("")?;
+            }
             ui::note(&show::text(view, context.now().at))?;
             let how_long = ttl.map_or(view.lease_ttl, |ttl| ttl.min(view.lease_ttl));
             if !agreed(&format!("Approve {} for {how_long}?", view.id))? {
@@ -69,7 +72,8 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
     }
     if skipped > 0 {
         ui::note(&format!(
-            "{skipped} left as they were; refuse with: jit deny ID --reason …"
+            "{} left open; refuse with: jit deny ID --reason …",
+            ui::count(skipped, "request")
         ))?;
     }
     tell(context, &done)
