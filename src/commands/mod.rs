@@ -45,9 +45,17 @@ pub fn main(cli: Cli) -> Exit {
         Ok(exit) => exit,
         Err(error) => {
             let failure = classify(&error);
-            let _ = ui::note(&format!("jit: {}", failure.what));
+            // Lines are ours; what stands in them may be somebody else's.
+            let lines: Vec<String> = failure.what.lines().map(ui::escape).collect();
+            let _ = ui::note(&format!("jit: {}", lines.join("\n")));
             for hint in &failure.hints {
-                let _ = ui::note(&format!("  next: {hint}"));
+                // A command is for typing; a sentence stands for itself.
+                let next = if hint.starts_with("jit ") {
+                    "next: "
+                } else {
+                    ""
+                };
+                let _ = ui::note(&format!("  {next}{}", ui::escape(hint)));
             }
             failure.exit
         }
@@ -76,7 +84,10 @@ async fn run(cli: Cli) -> Result<Exit> {
         }
         Command::Completions { shell } => {
             use clap::CommandFactory;
-            clap_complete::generate(*shell, &mut Cli::command(), "jit", &mut std::io::stdout());
+            // Into memory first: the generator panics on a closed pipe.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "jit", &mut script);
+            ui::say(String::from_utf8_lossy(&script).trim_end())?;
             return Ok(Exit::Done);
         }
         _ => {}

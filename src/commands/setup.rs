@@ -27,12 +27,15 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
             return Err(Failure::new(
                 Exit::NoSuch,
                 format!(
-                    "{} lease(s) live on {name}; they would be left behind",
-                    live.len()
+                    "setup of {name} cannot be undone while {} there: nobody could take back what they gave",
+                    match live.len() {
+                        1 => "1 lease lives".to_owned(),
+                        number => format!("{number} leases live"),
+                    }
                 ),
             )
+            .hint(format!("see them: jit list --target {name}"))
             .hint(format!("jit revoke {} --reason …", lease.id.request))
-            .hint(format!("jit list --target {name}"))
             .into());
         }
     }
@@ -51,16 +54,16 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
     if arguments.apply {
         let mut done = 0;
         for group in &groups {
-            ui::note(&format!("-- {}", ui::escape(&group.by)))?;
+            ui::note(&ui::hanging("--", &group.by, 3))?;
             for statement in &group.statements {
-                ui::note(&ui::escape(statement))?;
+                ui::note(&ui::hanging("  ", statement, 4))?;
             }
             engine.run(&group.statements).await?;
             done += group.statements.len();
         }
-        ui::say(&format!("{done} statement(s) done on {name}"))?;
+        ui::say(&format!("{} done on {name}", ui::count(done, "statement")))?;
         if !arguments.undo {
-            ui::note("Next: jit doctor")?;
+            ui::note("Next: jit sweep, jit doctor")?;
         }
         return Ok(Exit::Done);
     }
@@ -73,7 +76,7 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
 
 fn print(name: &TargetName, groups: &[SetupGroup]) -> Result<()> {
     if groups.is_empty() {
-        ui::note(&format!("{name} needs nothing"))?;
+        ui::note(&format!("{name} has all that it needs"))?;
     }
     for group in groups {
         ui::say(&format!("-- {name}: to be run by {}", group.by))?;

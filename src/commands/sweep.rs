@@ -286,7 +286,10 @@ async fn dry_run(context: &Context, op: &Operator, only: Option<&TargetName>) ->
     }
     if waiting > 0 {
         nothing = false;
-        ui::say(&format!("{waiting} submission(s) wait in the inbox"))?;
+        ui::say(&format!(
+            "inbox: {} to judge",
+            ui::count(waiting, "submission")
+        ))?;
     }
     if nothing {
         ui::note("nothing to do")?;

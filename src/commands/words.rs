@@ -66,7 +66,7 @@ pub fn target(typed: Option<TargetName>, known: &[&TargetName]) -> Result<Target
         Some(name) if known.contains(&&name) => Ok(name),
         Some(name) => Err(
             Failure::new(Exit::NoSuch, format!("there is no target {name}"))
-                .hint(format!("there are: {}", names()))
+                .hint(format!("the settings name: {}", names()))
                 .into(),
         ),
         None => match known {
@@ -74,13 +74,21 @@ pub fn target(typed: Option<TargetName>, known: &[&TargetName]) -> Result<Target
                 .hint("jit settings --origin")
                 .into()),
             [only] => Ok((*only).clone()),
-            _ => Err(
-                Failure::new(Exit::Usage, "there are several targets; name one")
-                    .hint(format!("there are: {}", names()))
-                    .into(),
-            ),
+            _ => Err(Failure::new(
+                Exit::Usage,
+                format!("there are several targets, name one: {}", names()),
+            )
+            .hint("before the columns, or in $JIT_TARGET")
+            .into()),
         },
     }
+}
+
+/// Whether what was typed can only be filled in by who knows the columns.
+pub fn needs_columns(typed: &[(TypedTable, TypedColumns)]) -> bool {
+    typed
+        .iter()
+        .any(|(table, columns)| table.schema.is_none() || *columns == TypedColumns::All)
 }
 
 /// Full names for what was typed: the schema from the only protected table of that name, `*` for all columns that
@@ -161,9 +169,8 @@ fn the_only(table: &str, target: &TargetName, offered: &[ColumnView]) -> Result<
             Exit::NoSuch,
             format!("no protected table on {target} that you may request from is called {table}"),
         )
-        .hint(format!(
-            "write it in full, schema.table, or see: jit columns {target}"
-        ))
+        .hint(format!("jit columns {target}"))
+        .hint(format!("or write it in full, as in public.{table}:COLUMN"))
         .into()),
         several => Err(Failure::new(
             Exit::Usage,

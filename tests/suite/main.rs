@@ -2,6 +2,7 @@
 //! server is started once. See `support`.
 
 mod crash;
+mod demo;
 mod engine_mysql;
 mod engine_postgres;
 mod house;
