@@ -119,6 +119,7 @@ pub fn needs(
     Needs {
         tables: leasable.tables,
         usage: leasable.usage,
+        end_sessions: leasable.end_sessions,
         login: own.user.as_str().into(),
         ledger,
     }

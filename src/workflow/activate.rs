@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::access::{
     Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId,
-    ServerIdentity, Standing, State, TargetName, Ttl,
+    ServerIdentity, Standing, State, TargetName,
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, GrantOrder, Report, Verb};
@@ -314,7 +314,7 @@ pub async fn carry_out(
             Some(why) => {
                 report.failed += 1;
                 undo = true;
-                changes.push(backed_out(op, intent, &why, &now, Some(engine)));
+                changes.push(backed_out(op, intent, &why, Some(engine)));
             }
         }
     }
@@ -419,14 +419,7 @@ fn granted(
     change
 }
 
-fn backed_out(
-    op: &Operator,
-    intent: &Intent,
-    why: &str,
-    now: &Now,
-    engine: Option<&dyn Engine>,
-) -> Change {
-    let _ = now;
+fn backed_out(op: &Operator, intent: &Intent, why: &str, engine: Option<&dyn Engine>) -> Change {
     let mut request = intent.request.clone();
     request.state = State::Revoking;
     request.ended = Some(Ended::Failed {
@@ -458,7 +451,7 @@ pub fn give_up(op: &Operator, intents: &[Intent], why: &str) -> Result<(), Store
     let now = op.now();
     let changes = intents
         .iter()
-        .map(|intent| backed_out(op, intent, why, &now, None))
+        .map(|intent| backed_out(op, intent, why, None))
         .collect();
     commit_each(op, &now, changes)
 }
@@ -490,16 +483,9 @@ fn sharers(
         .leases(&FindLeases::LiveWithKeys(target.clone(), keys))?
         .into_iter()
         .filter(|lease| !own.contains(&lease.id.request) && lease.privilege.stamp.is_some())
-        .filter_map(|mut lease| {
+        .map(|mut lease| {
             lease.privilege.stamp = stamped.get(&lease.key()).map(|stamp| (*stamp).clone());
-            Some(Effect::SaveLease(Box::new(lease)))
+            Effect::SaveLease(Box::new(lease))
         })
         .collect())
-}
-
-/// How long a request would still run.
-pub fn left(request: &Request, now: &Now) -> Option<Ttl> {
-    request
-        .expires_at
-        .map(|expires_at| expires_at.since(now.at))
 }

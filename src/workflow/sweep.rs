@@ -90,10 +90,10 @@ pub async fn sweep(op: &Operator, scope: &Scope) -> SweepReport {
     }
     let after = op.ledger.head().map(|head| head.0).unwrap_or_default();
     report.audit_lines = usize::try_from(after.saturating_sub(before)).unwrap_or_default();
-    if matches!(scope, Scope::Sweep(_)) {
-        if let Err(error) = remember::sweep(op, &report) {
-            report.ledger_errors.push(error.to_string());
-        }
+    if matches!(scope, Scope::Sweep(_))
+        && let Err(error) = remember::sweep(op, &report)
+    {
+        report.ledger_errors.push(error.to_string());
     }
     if let Err(error) = publish::views(op) {
         report.errors.push(format!("mailboxes: {error}"));
