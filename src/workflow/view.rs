@@ -535,7 +535,8 @@ pub fn of_person(op: &Operator, person: &Person, now: &Now) -> Result<Vec<u8>, S
         .iter()
         .chain(ended.iter().filter(|r| r.state.is_final()))
     {
-        if request.requester.uid == person.uid {
+        // Number and name: whoever has the number now is not who had it before.
+        if request.requester == *person {
             view.requests.push(of_request(op, request, true)?);
         } else if awaits(op, request, person) {
             view.awaiting.push(of_request(op, request, true)?);
