@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use secrecy::SecretString;
 
-use super::address::{Address, Dialect};
+use super::address::{Address, Dialect, Endpoint};
 
 /// The `password:` key of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +20,21 @@ pub enum PasswordSource {
     Credential(String),
 }
 
-/// Reads the password, if there is one. The error says what failed, never what was read.
+/// Reads the password for the first endpoint, if there is one. The error says what failed, never what was read.
 pub async fn read(address: &Address) -> Result<Option<SecretString>, String> {
+    match address.endpoints.first() {
+        Some(endpoint) => read_for(address, endpoint).await,
+        None => Err("the address names no endpoint".to_owned()),
+    }
+}
+
+/// Reads the password for one endpoint: a password file may know another for each.
+pub async fn read_for(
+    address: &Address,
+    endpoint: &Endpoint,
+) -> Result<Option<SecretString>, String> {
     match &address.password {
-        PasswordSource::Default => Ok(default(address)),
+        PasswordSource::Default => default(address, endpoint),
         PasswordSource::File(path) => read_file(path).map(Some),
         PasswordSource::Env(name) => match std::env::var(name) {
             Ok(value) => Ok(Some(value.into())),
@@ -70,30 +81,59 @@ async fn run(words: &[String], limit: std::time::Duration) -> Result<SecretStrin
     Ok(first_line(&text).into())
 }
 
-fn default(address: &Address) -> Option<SecretString> {
+fn default(address: &Address, endpoint: &Endpoint) -> Result<Option<SecretString>, String> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     match address.dialect {
-        Dialect::Postgres => std::env::var("PGPASSWORD")
-            .ok()
-            .map(Into::into)
-            .or_else(|| {
-                let path = std::env::var_os("PGPASSFILE")
-                    .map(PathBuf::from)
-                    .or_else(|| home.map(|home| home.join(".pgpass")))?;
-                pgpass(&std::fs::read_to_string(path).ok()?, address)
-            }),
-        Dialect::Mysql => my_cnf(&std::fs::read_to_string(home?.join(".my.cnf")).ok()?),
+        Dialect::Postgres => {
+            if let Ok(password) = std::env::var("PGPASSWORD") {
+                return Ok(Some(password.into()));
+            }
+            let path = std::env::var_os("PGPASSFILE")
+                .map(PathBuf::from)
+                .or_else(|| home.map(|home| home.join(".pgpass")));
+            match path {
+                Some(path) => pgpass_file(&path, address, endpoint),
+                None => Ok(None),
+            }
+        }
+        Dialect::Mysql => Ok(home
+            .and_then(|home| std::fs::read_to_string(home.join(".my.cnf")).ok())
+            .and_then(|text| my_cnf(&text))),
     }
 }
 
-/// `host:port:database:user:password`, with `*` for any and `\` before `:` and `\`.
-fn pgpass(text: &str, address: &Address) -> Option<SecretString> {
-    let (host, port) = match address.endpoints.first()? {
-        super::address::Endpoint::Tcp { host, port } => (host.clone(), *port),
-        super::address::Endpoint::Socket { port, .. } => ("localhost".to_owned(), *port),
+/// libpq passes over a password file that others can read; passing over it in silence would be a riddle.
+fn pgpass_file(
+    path: &std::path::Path,
+    address: &Address,
+    endpoint: &Endpoint,
+) -> Result<Option<SecretString>, String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Ok(metadata) = std::fs::metadata(path) else {
+        return Ok(None);
     };
-    let wanted = [
-        host,
+    if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
+        return Err(format!(
+            "{} can be read by others; run: chmod 600 {0}",
+            path.display()
+        ));
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    Ok(pgpass(&text, address, endpoint))
+}
+
+/// `host:port:database:user:password`, with `*` for any and `\` before `:` and `\` (the manual's "The Password
+/// File"). A socket's folder is named as it is, or as `localhost`.
+fn pgpass(text: &str, address: &Address, endpoint: &Endpoint) -> Option<SecretString> {
+    let (hosts, port) = match endpoint {
+        Endpoint::Tcp { host, port } => (vec![host.clone()], *port),
+        Endpoint::Socket { path, port } => (
+            vec![path.display().to_string(), "localhost".to_owned()],
+            *port,
+        ),
+    };
+    let rest = [
         port.to_string(),
         address.database.clone().unwrap_or_default(),
         address.user.clone(),
@@ -101,26 +141,39 @@ fn pgpass(text: &str, address: &Address) -> Option<SecretString> {
     text.lines()
         .filter(|line| !line.starts_with('#'))
         .find_map(|line| {
-            let mut fields = vec![String::new()];
-            let mut letters = line.chars();
-            while let Some(c) = letters.next() {
-                if c == ':' && fields.len() < 5 {
-                    fields.push(String::new());
-                    continue;
-                }
-                let last = fields.last_mut()?;
-                match c {
-                    '\\' => last.extend(letters.next()),
-                    c => last.push(c),
-                }
-            }
-            let fits = fields.len() == 5
-                && wanted
+            let fields = pgpass_fields(line);
+            let [host, others @ .., password] = &fields[..] else {
+                return None;
+            };
+            let fits = others.len() == rest.len()
+                && (host == "*" || hosts.contains(host))
+                && others
                     .iter()
-                    .zip(&fields)
-                    .all(|(wanted, field)| field == "*" || field == wanted);
-            fits.then(|| fields[4].clone().into())
+                    .zip(&rest)
+                    .all(|(field, wanted)| field == "*" || field == wanted);
+            fits.then(|| password.clone().into())
         })
+}
+
+/// The first five fields; as in libpq, what follows another colon is no part of the password.
+fn pgpass_fields(line: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut letters = line.chars();
+    while let Some(letter) = letters.next() {
+        let next = match letter {
+            ':' if fields.len() == 5 => break,
+            ':' => {
+                fields.push(String::new());
+                continue;
+            }
+            '\\' => letters.next(),
+            letter => Some(letter),
+        };
+        if let Some(last) = fields.last_mut() {
+            last.extend(next);
+        }
+    }
+    fields
 }
 
 /// `password` of the `[client]` group.
@@ -152,10 +205,44 @@ mod tests {
     use secrecy::ExposeSecret;
 
     #[test]
-    fn pgpass_takes_the_first_line_that_fits() {
-        let address = Address::parse("postgres://j@db:5433/shop").unwrap();
-        let text = "# c\nother:*:*:*:no\ndb:5433:shop:j:a\\:b\n*:*:*:*:late\n";
-        assert_eq!(pgpass(text, &address).unwrap().expose_secret(), "a:b");
+    fn pgpass_takes_the_first_line_that_fits_the_endpoint() {
+        let address = Address::parse("postgres://j@db:5433,db2/shop").unwrap();
+        let text = "# c\nother:*:*:*:no\ndb:5433:shop:j:a\\:b\\\\:rest\ndb2:5432:shop:j:two\n*:*:*:*:late\n";
+        let of = |place: usize| pgpass(text, &address, &address.endpoints[place]).unwrap();
+        assert_eq!(of(0).expose_secret(), "a:b\\");
+        assert_eq!(of(1).expose_secret(), "two");
+        let socket = Address::parse("postgres://j@%2Frun%2Fpg/shop").unwrap();
+        let read = |text: &str| {
+            pgpass(text, &socket, &socket.endpoints[0]).map(|p| p.expose_secret().to_owned())
+        };
+        assert_eq!(read("/run/pg:*:*:j:x").as_deref(), Some("x"));
+        assert_eq!(read("localhost:*:*:j:x").as_deref(), Some("x"));
+        assert_eq!(read("db:*:*:j:x"), None);
+        assert_eq!(read("*:*:*:j"), None);
+    }
+
+    #[test]
+    fn a_password_file_that_others_can_read_is_refused_and_told() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let address = Address::parse("postgres://j@db/shop").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pgpass");
+        std::fs::write(&path, "*:*:*:*:hunter2").unwrap();
+        let read = |mode| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            pgpass_file(&path, &address, &address.endpoints[0])
+        };
+        assert!(read(0o600).unwrap().is_some());
+        let error = read(0o640).unwrap_err();
+        assert!(
+            error.contains("chmod") && !error.contains("hunter2"),
+            "{error}"
+        );
+        assert!(
+            pgpass_file(&folder.path().join("none"), &address, &address.endpoints[0])
+                .unwrap()
+                .is_none()
+        );
     }
 
     #[test]

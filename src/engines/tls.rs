@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
@@ -25,21 +26,24 @@ pub fn configuration(address: &Address) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS cannot be set up: {error}"))?;
-    let builder = match address.tls {
-        TlsMode::Disable | TlsMode::Prefer | TlsMode::Require => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anyone { provider })),
-        TlsMode::VerifyFull => builder.with_root_certificates(roots(address)?),
-        TlsMode::VerifyCa => {
+    let verifier: Arc<dyn ServerCertVerifier> = match address.tls {
+        TlsMode::Disable | TlsMode::Prefer | TlsMode::Require => Arc::new(Anyone { provider }),
+        TlsMode::VerifyCa | TlsMode::VerifyFull => {
+            let pinned = named(address)?;
             let inner =
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots(address)?), provider)
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots(&pinned)?), provider)
                     .build()
                     .map_err(|error| format!("the root certificates cannot be used: {error}"))?;
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AnyName { inner }))
+            Arc::new(Verified {
+                inner,
+                pinned,
+                any_name: address.tls == TlsMode::VerifyCa,
+            })
         }
     };
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
     match &address.client_certificate {
         None => Ok(builder.with_no_client_auth()),
         Some((certificate, key)) => {
@@ -55,25 +59,31 @@ pub fn configuration(address: &Address) -> Result<ClientConfig, String> {
     }
 }
 
-fn roots(address: &Address) -> Result<RootCertStore, String> {
+/// The certificates of `sslrootcert`, if it is set.
+fn named(address: &Address) -> Result<Vec<CertificateDer<'static>>, String> {
+    let Some(path) = &address.root_certificate else {
+        return Ok(Vec::new());
+    };
+    let read = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    match read.is_empty() {
+        true => Err(format!("{} holds no certificate", path.display())),
+        false => Ok(read),
+    }
+}
+
+/// The named certificates, or the system's where none is named.
+fn roots(named: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
-    match &address.root_certificate {
-        Some(path) => {
-            let read = CertificateDer::pem_file_iter(path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-            for certificate in read {
-                store.add(certificate).map_err(|error| {
-                    format!("{} holds a bad certificate: {error}", path.display())
-                })?;
-            }
-        }
-        None => {
-            for certificate in rustls_native_certs::load_native_certs().certs {
-                // Roots of the system that rustls cannot read are left out, as every client does.
-                let _ = store.add(certificate);
-            }
-        }
+    for certificate in named {
+        store
+            .add(certificate.clone())
+            .map_err(|error| format!("a root certificate cannot be used: {error}"))?;
+    }
+    if named.is_empty() {
+        // Roots of the system that rustls cannot read are left out, as every client does.
+        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
     if store.is_empty() {
         return Err(
@@ -89,10 +99,40 @@ struct Anyone {
     provider: Arc<CryptoProvider>,
 }
 
-/// Checks the chain and the dates, not the name: what `verify-ca` means.
+/// Checks who signed it and the dates, and for `verify-full` the name.
 #[derive(Debug)]
-struct AnyName {
+struct Verified {
     inner: Arc<WebPkiServerVerifier>,
+    /// A certificate that is named itself is trusted as it is: webpki refuses a self-signed one as a server's own,
+    /// where libpq takes it.
+    pinned: Vec<CertificateDer<'static>>,
+    any_name: bool,
+}
+
+impl Verified {
+    /// The verdict on a certificate that is itself named by `sslrootcert`. webpki looks at the dates before it looks
+    /// for an issuer, so these two refusals mean that the dates are right.
+    fn pinned(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        server_name: &ServerName<'_>,
+        refusal: rustls::Error,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let only_for_its_issuer = match &refusal {
+            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
+            rustls::Error::InvalidCertificate(CertificateError::Other(_)) => {
+                format!("{refusal:?}").contains("CaUsedAsEndEntity")
+            }
+            _ => false,
+        };
+        if !only_for_its_issuer || !self.pinned.iter().any(|one| one == end_entity) {
+            return Err(refusal);
+        }
+        if !self.any_name {
+            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
 }
 
 impl ServerCertVerifier for Anyone {
@@ -142,7 +182,7 @@ impl ServerCertVerifier for Anyone {
     }
 }
 
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Verified {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -157,8 +197,9 @@ impl ServerCertVerifier for AnyName {
         {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            other => other,
+            )) if self.any_name => Ok(ServerCertVerified::assertion()),
+            Err(refusal) => self.pinned(end_entity, server_name, refusal),
+            Ok(verified) => Ok(verified),
         }
     }
 

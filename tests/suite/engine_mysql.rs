@@ -87,7 +87,7 @@ impl<'s> Shop<'s> {
             "",
             &format!(
                 "CREATE DATABASE {db}; CREATE TABLE {full} (id INT PRIMARY KEY, email VARCHAR(100), \
-                 SSN VARCHAR(20), note TEXT); INSERT INTO {full} VALUES (1, 'a@b', '123', 'n')",
+                 SSN VARCHAR(20), note TEXT); INSERT INTO {full} VALUES (1, 'a@b', '123', 'n'); COMMIT",
                 db = quoted(&database),
             ),
         );

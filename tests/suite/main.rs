@@ -18,6 +18,7 @@ mod policies;
 mod refusals;
 mod servers;
 mod settings;
+mod size;
 mod standing;
 mod story;
 mod support;

@@ -62,6 +62,11 @@ impl fmt::Display for Account {
     }
 }
 
+/// The user of `user@host`; the host begins behind the last `@`.
+pub(super) fn user_of(text: &str) -> &str {
+    text.rsplit_once('@').map_or(text, |(user, _)| user)
+}
+
 /// SQL's LIKE with `\` as escape, as the servers match host patterns and database patterns of `mysql.db`.
 pub(super) fn like(pattern: &str, text: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();

@@ -12,8 +12,8 @@ use super::observe::{self, Shape};
 use super::render;
 use super::revoke;
 use super::rights::UserRow;
+use super::rows::{Place, Rows};
 use super::sessions;
-use super::standing::{Place, Rows};
 use crate::access::{ColumnName, RequestId, TableName};
 use crate::engines::{EngineError, GrantOrder, Report};
 
@@ -269,9 +269,11 @@ impl Giving<'_> {
         sessions::end_own(self.link, &ids).await?;
         let rows = Rows::read(self.link, &BTreeSet::from([table.clone()])).await?;
         let all = accounts.iter().all(|account| {
-            columns
-                .iter()
-                .all(|column| rows.held(table, account).any(|row| row.column == column.0))
+            columns.iter().all(|column| {
+                rows.held(table, account)
+                    .iter()
+                    .any(|row| row.column == column.0)
+            })
         });
         if all { Ok(()) } else { Err(error) }
     }

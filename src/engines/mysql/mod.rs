@@ -6,19 +6,24 @@
 //! answered.
 
 mod account;
+mod aftermath;
+mod caveats;
 mod check;
 mod connection;
+mod dial;
 mod grant;
 mod observe;
 mod quote;
 mod render;
 mod revoke;
 mod rights;
+mod rows;
 mod sessions;
 mod setup;
 mod stamp;
 mod standing;
 mod survey;
+mod takings;
 mod tls;
 
 use std::time::Instant;
@@ -29,7 +34,7 @@ use mysql_async::Params;
 use super::*;
 use account::Account;
 use connection::Link;
-use standing::Place;
+use rows::Place;
 
 /// One connected target.
 pub struct Mysql {
@@ -104,7 +109,7 @@ impl Engine for Mysql {
     }
 
     async fn still_reads(&mut self, of: &[Privilege]) -> Result<Vec<StillReads>, EngineError> {
-        standing::still_reads(&mut self.link, of).await
+        aftermath::still_reads(&mut self.link, of).await
     }
 
     async fn sessions(&mut self, of: &[Privilege], end: bool) -> Result<Vec<Session>, EngineError> {
@@ -116,7 +121,7 @@ impl Engine for Mysql {
         owned: &HashSet<PrivilegeKey>,
         known: &[Privilege],
     ) -> Result<Vec<Privilege>, EngineError> {
-        standing::strays(&mut self.link, owned, known).await
+        aftermath::strays(&mut self.link, owned, known).await
     }
 
     async fn end_own(&mut self, requests: &[RequestId]) -> Result<usize, EngineError> {

@@ -7,7 +7,9 @@ use mysql_async::{FromRowError, Params, Row, Value};
 
 use super::account::Account;
 use super::connection::Link;
-use super::rights::{ColumnRow, DatabaseRow, Edge, Rights, TableRow, UserRow, mandatory_roles};
+use super::rights::{
+    ByAccount, ColumnRow, DatabaseRow, Edge, Rights, TableRow, UserRow, mandatory_roles,
+};
 use crate::access::{ColumnName, TableName};
 use crate::engines::{Catalog, EngineError};
 
@@ -155,8 +157,8 @@ pub(super) async fn users(link: &mut Link) -> Result<HashMap<Account, UserRow>, 
 pub(super) async fn column_rows(
     link: &mut Link,
     tables: &BTreeSet<TableName>,
-) -> Result<HashMap<TableName, Vec<ColumnRow>>, EngineError> {
-    let mut found: HashMap<TableName, Vec<ColumnRow>> = HashMap::new();
+) -> Result<ByAccount<Vec<ColumnRow>>, EngineError> {
+    let mut found: ByAccount<Vec<ColumnRow>> = HashMap::new();
     for (user, host, database, table, column, at) in
         of_tables::<(String, String, String, String, String, Option<String>)>(
             link,
@@ -168,8 +170,9 @@ pub(super) async fn column_rows(
         found
             .entry(TableName::new(database, table))
             .or_default()
+            .entry(Account::new(user, host))
+            .or_default()
             .push(ColumnRow {
-                account: Account::new(user, host),
                 column,
                 at: at.unwrap_or_default(),
             });
@@ -181,7 +184,7 @@ pub(super) async fn column_rows(
 pub(super) async fn table_rows(
     link: &mut Link,
     tables: &BTreeSet<TableName>,
-) -> Result<HashMap<TableName, Vec<TableRow>>, EngineError> {
+) -> Result<ByAccount<TableRow>, EngineError> {
     type Found = (
         String,
         String,
@@ -193,21 +196,23 @@ pub(super) async fn table_rows(
         bool,
         bool,
     );
-    let mut found: HashMap<TableName, Vec<TableRow>> = HashMap::new();
+    let mut found: ByAccount<TableRow> = HashMap::new();
     for (user, host, database, table, grantor, at, select, grant, columns) in
         of_tables::<Found>(link, include_str!("sql/table_rows.sql"), tables).await?
     {
         found
             .entry(TableName::new(database, table))
             .or_default()
-            .push(TableRow {
-                account: Account::new(user, host),
-                grantor,
-                at: at.unwrap_or_default(),
-                select,
-                grant,
-                columns,
-            });
+            .insert(
+                Account::new(user, host),
+                TableRow {
+                    grantor,
+                    at: at.unwrap_or_default(),
+                    select,
+                    grant,
+                    columns,
+                },
+            );
     }
     Ok(found)
 }

@@ -16,14 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::account::Account;
 use super::connection::Link;
 use super::render::{self, RevokeWords};
+use super::rows::{Place, Rows};
 use super::sessions;
-use super::standing::{Place, Rows};
+use super::takings::{Spot, Statement, of, statements};
 use crate::access::plan::RevokeStep;
 use crate::access::{ColumnName, TableName};
 use crate::engines::{EngineError, Report};
 
-/// Accounts in one statement; far below any packet limit.
-const ACCOUNTS: usize = 200;
 /// After so many tables in a row that somebody's lock keeps, the rest is left to the next call: a global read lock
 /// would otherwise cost one wait for each table.
 const LOCKED: usize = 2;
@@ -62,17 +61,6 @@ pub(super) async fn revoke(link: &mut Link, steps: &[RevokeStep]) -> Vec<Report>
     }
 }
 
-/// Table, account and column in lower case.
-type Spot = (TableName, Account, String);
-
-fn of(place: &Place) -> Spot {
-    (
-        place.table.clone(),
-        place.account.clone(),
-        place.column.to_lowercase(),
-    )
-}
-
 /// What became of it.
 #[derive(Default)]
 pub(super) struct Taken {
@@ -80,14 +68,6 @@ pub(super) struct Taken {
     pub(super) left: BTreeMap<Spot, EngineError>,
     /// Names of merged statements.
     batches: BTreeMap<Spot, String>,
-}
-
-/// One REVOKE: some spellings of columns of one table, from accounts that all have exactly these rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Statement {
-    table: TableName,
-    columns: Vec<ColumnName>,
-    accounts: Vec<Account>,
 }
 
 /// Takes all of it away; says what is left.
@@ -174,53 +154,6 @@ pub(super) async fn take(link: &mut Link, places: &[Place]) -> Result<Taken, Eng
         taken.left.insert(of(place), error);
     }
     Ok(taken)
-}
-
-/// The fewest statements that name exactly the rows that are there. Several spellings of one column go into
-/// statements of their own, one after the other.
-fn statements(rows: &Rows, places: &[Place], one_account: bool) -> Vec<Statement> {
-    // What each account has of each table, by column: its spellings.
-    let mut there: BTreeMap<(TableName, Account), BTreeMap<String, BTreeSet<String>>> =
-        BTreeMap::new();
-    for place in places {
-        for row in rows.variants(place) {
-            there
-                .entry((place.table.clone(), place.account.clone()))
-                .or_default()
-                .entry(row.column.to_lowercase())
-                .or_default()
-                .insert(row.column.clone());
-        }
-    }
-    let mut merged: BTreeMap<(usize, TableName, Vec<ColumnName>), Vec<Account>> = BTreeMap::new();
-    for ((table, account), columns) in there {
-        let most = columns.values().map(BTreeSet::len).max().unwrap_or(0);
-        for layer in 0..most {
-            let spellings: Vec<ColumnName> = columns
-                .values()
-                .filter_map(|spellings| spellings.iter().nth(layer))
-                .map(|spelling| ColumnName(spelling.clone()))
-                .collect();
-            merged
-                .entry((layer, table.clone(), spellings))
-                .or_default()
-                .push(account.clone());
-        }
-    }
-    let most = if one_account { 1 } else { ACCOUNTS };
-    merged
-        .into_iter()
-        .flat_map(|((_, table, columns), accounts)| {
-            accounts
-                .chunks(most)
-                .map(|accounts| Statement {
-                    table: table.clone(),
-                    columns: columns.clone(),
-                    accounts: accounts.to_vec(),
-                })
-                .collect::<Vec<_>>()
-        })
-        .collect()
 }
 
 /// Sends statements, smaller ones where one fails, and remembers the last error of each account and table.
@@ -391,86 +324,4 @@ async fn cure(
     link.ready().await?;
     link.run(&render::commented([], &grant)).await?;
     link.run(&render::commented([], &revoke)).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engines::mysql::rights::ColumnRow;
-    use std::collections::HashMap;
-
-    fn rows(held: &[(&str, &str)]) -> Rows {
-        let columns = held
-            .iter()
-            .map(|(user, column)| ColumnRow {
-                account: Account::new(*user, "%"),
-                column: (*column).to_owned(),
-                at: String::new(),
-            })
-            .collect();
-        Rows {
-            columns: HashMap::from([(TableName::new("shop", "c"), columns)]),
-            tables: HashMap::new(),
-        }
-    }
-
-    fn place(user: &str, column: &str) -> Place {
-        Place {
-            table: TableName::new("shop", "c"),
-            column: column.to_owned(),
-            account: Account::new(user, "%"),
-        }
-    }
-
-    fn shown(statements: Vec<Statement>) -> Vec<String> {
-        statements
-            .iter()
-            .map(|s| render::revoke(RevokeWords::Strict, &s.table, &s.columns, &s.accounts))
-            .collect()
-    }
-
-    #[test]
-    fn only_rows_that_are_there_are_named_and_equal_sets_are_merged() {
-        let rows = rows(&[
-            ("a", "email"),
-            ("a", "ssn"),
-            ("b", "email"),
-            ("b", "ssn"),
-            ("c", "ssn"),
-        ]);
-        let places: Vec<_> = ["a", "b", "c", "d"]
-            .iter()
-            .flat_map(|user| [place(user, "email"), place(user, "ssn")])
-            .collect();
-        assert_eq!(
-            shown(statements(&rows, &places, false)),
-            [
-                "REVOKE SELECT (`email`, `ssn`) ON `shop`.`c` FROM 'a'@'%', 'b'@'%'",
-                "REVOKE SELECT (`ssn`) ON `shop`.`c` FROM 'c'@'%'",
-            ]
-        );
-        assert_eq!(statements(&rows, &places, true).len(), 3);
-    }
-
-    #[test]
-    fn each_spelling_has_its_own_statement() {
-        let rows = rows(&[("a", "SSN"), ("a", "ssn"), ("a", "email")]);
-        let places = [place("a", "Ssn"), place("a", "email")];
-        assert_eq!(
-            shown(statements(&rows, &places, false)),
-            [
-                "REVOKE SELECT (`email`, `SSN`) ON `shop`.`c` FROM 'a'@'%'",
-                "REVOKE SELECT (`ssn`) ON `shop`.`c` FROM 'a'@'%'",
-            ]
-        );
-    }
-
-    #[test]
-    fn what_nobody_leased_is_not_named() {
-        let rows = rows(&[("a", "email"), ("a", "note")]);
-        assert_eq!(
-            shown(statements(&rows, &[place("a", "email")], false)),
-            ["REVOKE SELECT (`email`) ON `shop`.`c` FROM 'a'@'%'"]
-        );
-    }
 }

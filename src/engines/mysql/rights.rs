@@ -35,7 +35,6 @@ pub(super) struct DatabaseRow {
 /// A row of `mysql.tables_priv`.
 #[derive(Clone, Debug)]
 pub(super) struct TableRow {
-    pub(super) account: Account,
     pub(super) grantor: String,
     pub(super) at: String,
     pub(super) select: bool,
@@ -47,10 +46,12 @@ pub(super) struct TableRow {
 /// A row of `mysql.columns_priv` with SELECT.
 #[derive(Clone, Debug)]
 pub(super) struct ColumnRow {
-    pub(super) account: Account,
     pub(super) column: String,
     pub(super) at: String,
 }
+
+/// Rows of some tables, by table and account.
+pub(super) type ByAccount<T> = HashMap<TableName, HashMap<Account, T>>;
 
 /// `role` is granted to `to`, or `to` may act as `role`.
 #[derive(Clone, Debug)]
@@ -65,8 +66,8 @@ pub(super) struct Rights {
     pub(super) users: HashMap<Account, UserRow>,
     /// By user; the empty user means everybody.
     pub(super) databases: HashMap<String, Vec<DatabaseRow>>,
-    pub(super) tables: HashMap<TableName, Vec<TableRow>>,
-    pub(super) columns: HashMap<TableName, Vec<ColumnRow>>,
+    pub(super) tables: ByAccount<TableRow>,
+    pub(super) columns: ByAccount<Vec<ColumnRow>>,
     pub(super) roles: Vec<Edge>,
     pub(super) proxies: Vec<Edge>,
     pub(super) system_users: HashSet<Account>,
@@ -126,7 +127,7 @@ impl Rights {
     /// How an account can read a table, in all ways that the grant tables show.
     pub(super) fn ways(&self, who: &Account, table: &TableName) -> Ways {
         let mut ways = Ways::default();
-        for holder in self.holders(who) {
+        for holder in self.holders(who, table) {
             let say = |what: String| {
                 if holder.said.is_empty() {
                     what
@@ -140,7 +141,7 @@ impl Rights {
                     .get(&holder.account)
                     .is_some_and(|user| user.select)
             {
-                ways.whole.insert(say("SELECT on all databases".to_owned()));
+                ways.whole.insert(say("grant on all databases".to_owned()));
             }
             for row in self.database_rows(&holder.account, &table.schema) {
                 if row.select {
@@ -155,16 +156,16 @@ impl Rights {
                     )));
                 }
             }
-            for row in self.table_rows(table, &holder.account) {
-                if row.select {
-                    ways.whole
-                        .insert(say(format!("table grant by {}", row.grantor)));
-                }
+            if let Some(row) = self.table_row(table, &holder.account)
+                && row.select
+            {
+                ways.whole
+                    .insert(say(format!("table grant by {}", row.grantor)));
             }
             for row in self.column_rows(table, &holder.account) {
                 ways.columns.insert((
                     row.column.to_lowercase(),
-                    key(table, &row.account, &row.column),
+                    key(table, &holder.account, &row.column),
                     say(format!("column grant on {}", row.column)),
                 ));
             }
@@ -174,7 +175,7 @@ impl Rights {
 
     /// Why an account could hand on what it is given for this table; `None` where it cannot.
     pub(super) fn grant_option(&self, who: &Account, table: &TableName) -> Option<String> {
-        self.holders(who).into_iter().find_map(|holder| {
+        self.holders(who, table).into_iter().find_map(|holder| {
             let by = if holder.said.is_empty() {
                 String::new()
             } else {
@@ -194,8 +195,8 @@ impl Rights {
             {
                 return Some(format!("GRANT OPTION on database {}{by}", row.database));
             }
-            self.table_rows(table, &holder.account)
-                .any(|row| row.grant)
+            self.table_row(table, &holder.account)
+                .is_some_and(|row| row.grant)
                 .then(|| format!("GRANT OPTION on {table}{by}"))
         })
     }
@@ -249,7 +250,7 @@ impl Rights {
         found
     }
 
-    fn holders(&self, who: &Account) -> Vec<Holder> {
+    fn holders(&self, who: &Account, table: &TableName) -> Vec<Holder> {
         let mut holders = vec![Holder {
             account: who.clone(),
             said: String::new(),
@@ -263,10 +264,10 @@ impl Rights {
         let mut namesakes: BTreeSet<Account> = BTreeSet::new();
         let rows = self
             .tables
-            .values()
-            .flatten()
-            .map(|row| &row.account)
-            .chain(self.columns.values().flatten().map(|row| &row.account))
+            .get(table)
+            .into_iter()
+            .flat_map(HashMap::keys)
+            .chain(self.columns.get(table).into_iter().flat_map(HashMap::keys))
             .chain(
                 self.databases
                     .get(&who.user)
@@ -326,28 +327,20 @@ impl Rights {
         })
     }
 
-    fn table_rows<'r>(
-        &'r self,
-        table: &TableName,
-        who: &'r Account,
-    ) -> impl Iterator<Item = &'r TableRow> {
-        self.tables
-            .get(table)
-            .into_iter()
-            .flatten()
-            .filter(move |row| row.account == *who)
+    pub(super) fn table_row(&self, table: &TableName, who: &Account) -> Option<&TableRow> {
+        self.tables.get(table)?.get(who)
     }
 
     fn column_rows<'r>(
         &'r self,
         table: &TableName,
-        who: &'r Account,
+        who: &Account,
     ) -> impl Iterator<Item = &'r ColumnRow> {
         self.columns
             .get(table)
+            .and_then(|accounts| accounts.get(who))
             .into_iter()
             .flatten()
-            .filter(move |row| row.account == *who)
     }
 }
 

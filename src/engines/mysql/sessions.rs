@@ -12,7 +12,7 @@ use super::account::Account;
 use super::connection::Link;
 use super::observe::{self, value};
 use super::render::{self, MARK};
-use super::standing::Place;
+use super::rows::Place;
 use crate::access::{Privilege, RequestId, TableName};
 use crate::engines::{EngineError, Session};
 
@@ -61,7 +61,8 @@ fn without_port(host: &str) -> &str {
 
 /// Our own other sessions whose statement fits.
 async fn own(link: &mut Link, fits: &dyn Fn(&str) -> bool) -> Result<BTreeSet<u64>, EngineError> {
-    let (me, session) = (link.server().me.user.clone(), link.server().session);
+    // The list shows the name of the login, which is also what GRANT writes as grantor.
+    let (me, session) = (link.server().grantor.clone(), link.server().session);
     Ok(processes(link)
         .await?
         .into_iter()

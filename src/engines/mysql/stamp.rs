@@ -18,7 +18,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::connection::user_of;
+use super::account::user_of;
 
 /// Written into `Privilege::stamp` as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub(super) struct Stamp {
     pub(super) table_at: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) grantor: Option<String>,
-    /// Accounts that held the same column then: a renamed account is none of them.
+    /// Accounts that held the same column then, on MySQL since the same second: a renamed account is none of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) others: Vec<String>,
     /// There were too many of them to write down: then a rename cannot be told.
@@ -42,7 +42,7 @@ pub(super) struct Stamp {
 }
 
 /// How many other holders are written down.
-pub(super) const OTHERS: usize = 100;
+pub(super) const OTHERS: usize = 50;
 
 impl Stamp {
     pub(super) fn read(text: &str) -> Option<Self> {

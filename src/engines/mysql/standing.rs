@@ -1,150 +1,16 @@
 //! How each privilege stands: our rows, told by exact account and by column in any case.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::account::Account;
-use super::connection::{Link, Server};
+use super::connection::Link;
+use super::dial::Server;
 use super::observe::{self, Shape};
-use super::rights::{self, ColumnRow, TableRow, UserRow};
-use super::stamp::{self, OTHERS, Ours, Stamp};
-use crate::access::privilege::Thing;
-use crate::access::{
-    ColumnName, Grantee, Identity, Named, Privilege, PrivilegeKey, Standing, TableName,
-};
-use crate::engines::{EngineError, StillReads};
-
-/// A privilege of this engine, taken apart.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Place {
-    pub(super) table: TableName,
-    pub(super) column: String,
-    pub(super) account: Account,
-}
-
-impl Place {
-    /// By identity. `None` for another engine's privilege.
-    pub(super) fn of(privilege: &Privilege) -> Option<Self> {
-        match &privilege.identity {
-            Identity::MysqlColumn {
-                database,
-                table,
-                column,
-                user,
-                host,
-            } => Some(Self {
-                table: TableName::new(database.clone(), table.clone()),
-                column: column.clone(),
-                account: Account::new(user.clone(), host),
-            }),
-            _ => None,
-        }
-    }
-
-    /// By the names of today, which differ from the identity after RENAME USER.
-    pub(super) fn named(named: &Named) -> Option<Self> {
-        match &named.thing {
-            Thing::Column { table, column } => Some(Self {
-                table: table.clone(),
-                column: column.0.clone(),
-                account: Account::from(&named.grantee),
-            }),
-            Thing::Schema(_) => None,
-        }
-    }
-
-    pub(super) fn key(&self) -> PrivilegeKey {
-        rights::key(&self.table, &self.account, &self.column)
-    }
-}
-
-/// The rows about some tables, as they are now.
-pub(super) struct Rows {
-    pub(super) columns: HashMap<TableName, Vec<ColumnRow>>,
-    pub(super) tables: HashMap<TableName, Vec<TableRow>>,
-}
-
-impl Rows {
-    pub(super) async fn read(
-        link: &mut Link,
-        tables: &BTreeSet<TableName>,
-    ) -> Result<Self, EngineError> {
-        Ok(Self {
-            columns: observe::column_rows(link, tables).await?,
-            tables: observe::table_rows(link, tables).await?,
-        })
-    }
-
-    /// All SELECT column rows of an account on a table.
-    pub(super) fn held<'r>(
-        &'r self,
-        table: &TableName,
-        account: &'r Account,
-    ) -> impl Iterator<Item = &'r ColumnRow> {
-        self.columns
-            .get(table)
-            .into_iter()
-            .flatten()
-            .filter(move |row| row.account == *account)
-    }
-
-    /// The spellings of one column.
-    pub(super) fn variants<'r>(&'r self, place: &'r Place) -> impl Iterator<Item = &'r ColumnRow> {
-        let column = place.column.to_lowercase();
-        self.held(&place.table, &place.account)
-            .filter(move |row| row.column.to_lowercase() == column)
-    }
-
-    pub(super) fn table(&self, table: &TableName, account: &Account) -> Option<&TableRow> {
-        self.tables
-            .get(table)?
-            .iter()
-            .find(|row| row.account == *account)
-    }
-
-    /// A table's row that says SELECT on columns while no column has it. It comes from revoking two spellings of one
-    /// column, and until the next FLUSH PRIVILEGES it still lets COUNT(*) through (measured on both servers), and on
-    /// MariaDB HANDLER. So it counts as not taken away.
-    pub(super) fn is_orphan(&self, table: &TableName, account: &Account) -> bool {
-        self.table(table, account)
-            .is_some_and(|row| row.columns && !row.select)
-            && self.held(table, account).next().is_none()
-    }
-
-    fn stamp(&self, table: &TableName, row: &ColumnRow, mariadb: bool) -> Stamp {
-        let column = row.column.to_lowercase();
-        let others: BTreeSet<String> = self
-            .columns
-            .get(table)
-            .into_iter()
-            .flatten()
-            .filter(|other| other.column.to_lowercase() == column && other.account != row.account)
-            .map(|other| other.account.to_string())
-            .collect();
-        let of_table = self.table(table, &row.account);
-        let time = |at: &str| (!mariadb).then(|| at.to_owned());
-        let many = others.len() > OTHERS;
-        Stamp {
-            column: row.column.clone(),
-            at: time(&row.at),
-            table_at: of_table.and_then(|row| time(&row.at)),
-            grantor: of_table.map(|row| row.grantor.clone()),
-            others: if many {
-                Vec::new()
-            } else {
-                others.into_iter().collect()
-            },
-            many,
-        }
-    }
-}
-
-fn tables_of(places: &[Option<Place>]) -> BTreeSet<TableName> {
-    places
-        .iter()
-        .flatten()
-        .map(|place| place.table.clone())
-        .collect()
-}
+use super::rights::{ColumnRow, UserRow};
+use super::rows::{Place, Rows, named, tables_of};
+use super::stamp::{self, Ours, Stamp};
+use crate::access::{Privilege, PrivilegeKey, Standing, TableName};
+use crate::engines::EngineError;
 
 /// What is known of one privilege from all leases that were handed in.
 #[derive(Default)]
@@ -226,7 +92,10 @@ impl Look<'_> {
         {
             let stamps: Vec<Stamp> = rows
                 .iter()
-                .map(|row| self.rows.stamp(&place.table, row, self.server.is_mariadb()))
+                .map(|row| {
+                    self.rows
+                        .stamp(&place.table, &place.account, row, self.server.is_mariadb())
+                })
                 .collect();
             let contested = recorded.and_then(|recorded| {
                 let known = self.known.get(&privilege.key())?;
@@ -274,34 +143,39 @@ impl Look<'_> {
             return None;
         }
         let column = place.column.to_lowercase();
-        let candidates: Vec<&ColumnRow> = self
+        let candidates: Vec<(&Account, &ColumnRow)> = self
             .rows
-            .columns
-            .get(&place.table)?
-            .iter()
-            .filter(|row| {
-                row.column == recorded.column
-                    && row.account != place.account
-                    && (self.server.is_mariadb() || Some(&row.at) == recorded.at.as_ref())
-                    && !recorded.others.contains(&row.account.to_string())
+            .holders(&place.table, &column)
+            .filter(|account| {
+                **account != place.account
+                    && !recorded.others.contains(&account.to_string())
                     && !self.holders.contains(&(
                         place.table.clone(),
                         column.clone(),
-                        row.account.clone(),
+                        (*account).clone(),
                     ))
             })
+            .filter_map(|account| {
+                let row = self
+                    .rows
+                    .held(&place.table, account)
+                    .iter()
+                    .find(|row| row.column == recorded.column)?;
+                (self.server.is_mariadb() || Some(&row.at) == recorded.at.as_ref())
+                    .then_some((account, row))
+            })
             .collect();
-        let first = candidates.first()?;
+        let (first, row) = candidates.first()?;
         let names: Vec<_> = candidates
             .iter()
-            .map(|row| row.account.to_string())
+            .map(|(account, _)| account.to_string())
             .collect();
         let (grantee, who) = match names.as_slice() {
-            [one] => (first.account.clone(), one.clone()),
+            [one] => ((*first).clone(), one.clone()),
             _ => (place.account.clone(), names.join(" or ")),
         };
         Some(Standing::Held {
-            named: named(place, &grantee, &first.column),
+            named: named(place, &grantee, &row.column),
             grantable: false,
             stamp: None,
             contested: Some(format!(
@@ -319,20 +193,16 @@ impl Look<'_> {
 
     fn absent(&self, place: &Place) -> Standing {
         if !self.users.contains_key(&place.account) {
-            let others: BTreeSet<String> = self
+            let others: Vec<String> = self
                 .rows
-                .columns
-                .get(&place.table)
-                .into_iter()
-                .flatten()
-                .filter(|row| row.column.to_lowercase() == place.column.to_lowercase())
-                .map(|row| row.account.to_string())
+                .holders(&place.table, &place.column)
+                .map(ToString::to_string)
                 .collect();
             let mut why = format!("account {} does not exist any more", place.account);
             if !others.is_empty() {
                 why.push_str(&format!(
                     "; should it have been renamed, these hold the column: {}",
-                    others.into_iter().collect::<Vec<_>>().join(", ")
+                    others.join(", ")
                 ));
             }
             return Standing::Gone { why };
@@ -356,128 +226,5 @@ impl Look<'_> {
                 },
             },
         }
-    }
-}
-
-fn named(place: &Place, account: &Account, column: &str) -> Named {
-    Named {
-        grantee: Grantee::from(account),
-        thing: Thing::Column {
-            table: place.table.clone(),
-            column: ColumnName(column.to_owned()),
-        },
-    }
-}
-
-/// How the grantees can still read, our rows left out.
-pub(super) async fn still_reads(
-    link: &mut Link,
-    of: &[Privilege],
-) -> Result<Vec<StillReads>, EngineError> {
-    let places: Vec<Option<Place>> = of
-        .iter()
-        .map(|privilege| Place::named(&privilege.named))
-        .collect();
-    let rights = observe::rights(link, &tables_of(&places)).await?;
-    let mut ways = BTreeMap::new();
-    let mut found = BTreeSet::new();
-    for (privilege, place) in of.iter().zip(&places) {
-        let Some(place) = place else { continue };
-        if !rights.users.contains_key(&place.account) {
-            continue;
-        }
-        let ways = ways
-            .entry((place.account.clone(), place.table.clone()))
-            .or_insert_with(|| rights.ways(&place.account, &place.table));
-        let ours = place.key();
-        for how in ways.of(&place.column, &|key| *key == ours) {
-            found.insert(StillReads {
-                key: privilege.key(),
-                how,
-            });
-        }
-    }
-    Ok(found.into_iter().collect())
-}
-
-/// Of ended leases, those whose row is there again by our hand, as far as the rows tell it.
-///
-/// MySQL: the last statement on the account's table was ours and touched this very column; or the row still has the
-/// time of our own stamp. MariaDB has no times and keeps only the table's last grantor, so there a row counts only
-/// where we have given this account nothing else on this table, lately or now: otherwise a DBA's own grant could
-/// pass for ours, and be taken.
-pub(super) async fn strays(
-    link: &mut Link,
-    owned: &HashSet<PrivilegeKey>,
-    known: &[Privilege],
-) -> Result<Vec<Privilege>, EngineError> {
-    let places: Vec<Option<Place>> = known.iter().map(Place::of).collect();
-    let rows = Rows::read(link, &tables_of(&places)).await?;
-    let server = link.server();
-    let mut given: HashMap<(TableName, Account), HashSet<String>> = HashMap::new();
-    for place in places.iter().flatten() {
-        given
-            .entry((place.table.clone(), place.account.clone()))
-            .or_default()
-            .insert(place.column.to_lowercase());
-    }
-    let live: HashSet<(TableName, Account)> = owned.iter().filter_map(table_of_key).collect();
-
-    let mut strays: BTreeMap<PrivilegeKey, Privilege> = BTreeMap::new();
-    for (privilege, place) in known.iter().zip(&places) {
-        let Some(place) = place else { continue };
-        if owned.contains(&privilege.key()) {
-            continue;
-        }
-        let Some(row) = rows.variants(place).find(|row| row.column == place.column) else {
-            continue;
-        };
-        let today = rows.stamp(&place.table, row, server.is_mariadb());
-        let recorded = privilege.stamp.as_deref().and_then(Stamp::read);
-        let account_table = (place.table.clone(), place.account.clone());
-        let ours = if today.grantor.is_none() {
-            // A column's row without its table's: it opens nothing, but would with the next grant.
-            true
-        } else if server.is_mariadb() {
-            today.by(&server.grantor)
-                && !live.contains(&account_table)
-                && given.get(&account_table).is_some_and(|set| set.len() == 1)
-        } else {
-            (today.by(&server.grantor) && today.is_last())
-                || recorded.is_some_and(|stamp| stamp.at == today.at)
-        };
-        if ours {
-            strays.entry(privilege.key()).or_insert_with(|| Privilege {
-                identity: privilege.identity.clone(),
-                named: named(place, &place.account, &row.column),
-                stamp: today.text(),
-            });
-        }
-    }
-    Ok(strays.into_values().collect())
-}
-
-/// Table and account of a key, which is JSON behind its prefix.
-fn table_of_key(key: &PrivilegeKey) -> Option<(TableName, Account)> {
-    let parts: Vec<String> = serde_json::from_str(key.0.strip_prefix("my:")?).ok()?;
-    match parts.as_slice() {
-        [database, table, _, user, host] => Some((
-            TableName::new(database.clone(), table.clone()),
-            Account::new(user.clone(), host),
-        )),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_gives_back_its_table_and_account() {
-        let table = TableName::new("my shop", "c");
-        let account = Account::new("o'neil", "10.%");
-        let key = rights::key(&table, &account, "SSN");
-        assert_eq!(table_of_key(&key), Some((table, account)));
     }
 }

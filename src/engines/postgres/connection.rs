@@ -14,21 +14,11 @@ use super::link::{Link, causes};
 /// A session on the first endpoint that answers, lets us in and can be written to.
 ///
 /// # Errors
-/// `NoPassword`; or of the endpoints' errors the one that says most: `Denied` before `Unreachable`.
+/// Of the endpoints' errors the first that says more than `Unreachable`.
 pub async fn open(address: &Address) -> Result<(Link, Answered), EngineError> {
-    let password = password::read(address)
-        .await
-        .map_err(|why| EngineError::NoPassword {
-            address: address.shown(),
-            why,
-        })?;
     let mut failures: Vec<EngineError> = Vec::new();
     for endpoint in &address.endpoints {
-        let tried = tokio::time::timeout(
-            address.connect_timeout,
-            enter(address, endpoint, password.as_ref()),
-        )
-        .await;
+        let tried = tokio::time::timeout(address.connect_timeout, enter(address, endpoint)).await;
         match tried {
             Ok(Ok(entered)) => return Ok(entered),
             Ok(Err(error)) => failures.push(error),
@@ -67,12 +57,15 @@ fn summed_up(address: &Address, mut failures: Vec<EngineError>) -> EngineError {
 }
 
 /// Connects to one endpoint, prepares the session and finds out who answers.
-async fn enter(
-    address: &Address,
-    endpoint: &Endpoint,
-    password: Option<&SecretString>,
-) -> Result<(Link, Answered), EngineError> {
-    let link = connect(address, endpoint, password).await?;
+async fn enter(address: &Address, endpoint: &Endpoint) -> Result<(Link, Answered), EngineError> {
+    let password =
+        password::read_for(address, endpoint)
+            .await
+            .map_err(|why| EngineError::NoPassword {
+                address: endpoint.to_string(),
+                why,
+            })?;
+    let link = connect(address, endpoint, password.as_ref()).await?;
     link.run(&prepared(address)).await?;
     let answered = identity::of(&link, endpoint).await?;
     if let Some(why) = answered.read_only.clone() {

@@ -10,7 +10,7 @@ use crate::engines::{EngineError, Session};
 
 use super::identities::{self, Spot};
 use super::identity::get;
-use super::link::{Link, Send};
+use super::link::{Fault, Link, Send};
 use super::reads::Pairs;
 use super::render;
 
@@ -136,30 +136,58 @@ struct Backend {
     role: u32,
 }
 
+impl Backend {
+    fn end(&self) -> Send<'_> {
+        Send::Ask {
+            name: "end a session",
+            sql: TERMINATE,
+            parameters: vec![(&self.pid, Type::INT4), (&self.role, Type::OID)],
+        }
+    }
+}
+
 /// Tells sessions to end. Gives back why where the server refused.
 async fn terminate(
     link: &Link,
     backends: &[Backend],
 ) -> Result<BTreeMap<i32, String>, EngineError> {
-    let sends = backends
-        .iter()
-        .map(|backend| Send::Ask {
-            name: "end a session",
-            sql: TERMINATE,
-            parameters: vec![(&backend.pid, Type::INT4), (&backend.role, Type::OID)],
-        })
-        .collect();
+    let sends = backends.iter().map(Backend::end).collect();
     let mut refused = BTreeMap::new();
     for (backend, answer) in backends.iter().zip(link.pipeline(sends).await) {
-        match answer.map_err(|fault| link.error(fault, "pg_terminate_backend")) {
+        match answer {
             Ok(_) => {}
-            Err(EngineError::Refused { message, .. }) => {
-                refused.insert(backend.pid, message);
+            Err(Fault::Refused { .. }) => {
+                if let Some(why) = terminate_as_signaller(link, backend).await? {
+                    refused.insert(backend.pid, why);
+                }
             }
-            Err(error) => return Err(error),
+            Err(fault) => return Err(link.error(fault, "pg_terminate_backend")),
         }
     }
     Ok(refused)
+}
+
+/// Once more as pg_signal_backend: on 15 and before our login inherits nothing, and must become it.
+async fn terminate_as_signaller(
+    link: &Link,
+    backend: &Backend,
+) -> Result<Option<String>, EngineError> {
+    let answers = link
+        .pipeline(vec![
+            Send::Run("BEGIN; SET LOCAL ROLE pg_signal_backend".to_owned()),
+            backend.end(),
+            // Ends the transaction whether or not it failed.
+            Send::Run("COMMIT".to_owned()),
+        ])
+        .await;
+    for answer in answers {
+        match answer {
+            Ok(_) => {}
+            Err(Fault::Refused { message, .. }) => return Ok(Some(message)),
+            Err(fault) => return Err(link.error(fault, "pg_terminate_backend")),
+        }
+    }
+    Ok(None)
 }
 
 /// Waits until sessions are gone, and gives back those that are not.

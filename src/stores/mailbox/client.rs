@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::SystemTime;
 
 use rustix::fs::{
@@ -196,6 +197,9 @@ impl Mailbox {
     }
 }
 
+/// The umask is the whole process's.
+static UMASK: Mutex<()> = Mutex::new(());
+
 /// Makes the folder under this name. `None` where the name is taken, and where what came of it does not fit.
 fn make(inbox: &Inbox, slot: Slot) -> Result<Option<OwnedFd>, StoreError> {
     let name = slot.name();
@@ -207,6 +211,7 @@ fn make(inbox: &Inbox, slot: Slot) -> Result<Option<OwnedFd>, StoreError> {
     // By umask and not by chmod: a chmod by somebody who is not in the operators' group loses the setgid bit that
     // the folder gets from the inbox (chmod(2)).
     let create = || {
+        let _one_at_a_time = UMASK.lock();
         let before = umask(Mode::from_raw_mode(0o007));
         let made = mkdirat(&inbox.folder, &name, mode);
         umask(before);

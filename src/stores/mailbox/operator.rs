@@ -233,10 +233,11 @@ impl InboxTrait for Mailboxes {
         };
         // Another one under the same name was not read: it stays for the next time.
         if place.inode != 0 {
-            let there = beneath(&folder, place.name.as_c_str(), FILE | OFlags::PATH);
-            match there.and_then(fstat) {
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            match beneath(&folder, place.name.as_c_str(), flags).and_then(fstat) {
                 Ok(status) if status.st_ino == place.inode => {}
-                _ => return Ok(()),
+                Ok(_) | Err(Errno::NOENT) => return Ok(()),
+                Err(error) => return Err(super::unwritable(&path, error)),
             }
         }
         match unlinkat(&folder, place.name.as_c_str(), AtFlags::empty()) {

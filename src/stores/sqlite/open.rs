@@ -1,6 +1,8 @@
 //! Opening a ledger, as well as its disk allows.
 
+use std::fmt::Write;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -141,10 +143,9 @@ fn closed_to_others(path: &Path) -> Result<(), StoreError> {
 fn attempt(path: &Path, access: Access) -> Result<(Connection, LedgerId), Fault> {
     let nofollow = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = match access {
-        Access::ReadOnly => Connection::open_with_flags_and_vfs(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_ONLY | nofollow,
-            c"unix-none",
+        Access::ReadOnly => Connection::open_with_flags(
+            read_only_uri(path),
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | nofollow,
         )?,
         Access::Shared | Access::Exclusive => {
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | nofollow)?
@@ -164,6 +165,29 @@ fn attempt(path: &Path, access: Access) -> Result<(Connection, LedgerId), Fault>
     let id = rows::text(&connection, sql::LEDGER_ID, [])?
         .ok_or_else(|| Fault::Document("it has no id".into()))?;
     Ok((connection, LedgerId(id)))
+}
+
+/// Without locks (sqlite.org/uri.html), which nobody needs where nobody can write. Where there is no write-ahead
+/// log, SQLite would want to make one, unless it is told that the file never changes; where there is one, that would
+/// leave it unread.
+fn read_only_uri(path: &Path) -> String {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let has_log = fs::metadata(&log).is_ok_and(|data| data.len() > 0);
+    let mut uri = String::from("file:");
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_') {
+            uri.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(uri, "%{byte:02x}");
+        }
+    }
+    uri.push_str("?vfs=unix-none");
+    if !has_log {
+        uri.push_str("&immutable=1");
+    }
+    uri
 }
 
 /// What every connection needs, whatever the file says.

@@ -1,1 +1,292 @@
-//! Nothing yet.
+//! Getting in, staying in, and noticing that it is somebody else.
+
+use super::*;
+use crate::support::on_mysql_and_mariadb;
+use jit::engines::address::{Endpoint, TlsMode};
+use std::time::{Duration, Instant};
+
+on_mysql_and_mariadb!(
+    a_wrong_password_is_denied_and_not_repeated,
+    a_read_only_server_is_passed_over,
+    a_silent_server_costs_the_connect_timeout,
+    a_lost_connection_is_made_anew,
+    another_server_under_the_same_address_is_not_touched,
+    grant_makes_no_account_in_our_session,
+    a_socket_will_do,
+    verify_full_takes_the_right_certificate_and_no_other,
+    a_bad_default_of_the_server_does_not_bend_our_session,
+);
+
+fn connect(address: &Address) -> Result<Box<dyn Engine>, EngineError> {
+    runtime().block_on(jit::engines::connect(address))
+}
+
+fn a_wrong_password_is_denied_and_not_repeated(server: &Server) {
+    let mut login = server.account("jit", "");
+    login.password = "hunter2-wrong".into();
+    let Err(error) = connect(&address(server, &login)) else {
+        panic!("let in");
+    };
+    assert!(matches!(error, EngineError::Denied { .. }), "{error}");
+    for text in [error.to_string(), format!("{error:?}")] {
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(text.contains(&login.user), "{text}");
+    }
+    let mut nowhere = address(server, &login);
+    nowhere.password = PasswordSource::Command(vec!["false".into()]);
+    let Err(error) = connect(&nowhere) else {
+        panic!("let in");
+    };
+    assert!(matches!(error, EngineError::NoPassword { .. }), "{error}");
+}
+
+fn a_read_only_server_is_passed_over(server: &Server) {
+    let replica = server.another(&["--read-only=ON"]);
+    let login = server.account("jit", "");
+    let create = format!(
+        "CREATE USER '{}'@'%' IDENTIFIED BY '{}'",
+        login.user, login.password
+    );
+    replica.run("", &create);
+    let mut both = address(&replica, &login);
+    let Err(error) = connect(&both) else {
+        panic!("taken");
+    };
+    assert!(
+        error.is_unreachable() && error.to_string().contains("read-only"),
+        "{error}"
+    );
+    both.endpoints.push(Endpoint::Tcp {
+        host: server.host().into(),
+        port: server.port(),
+    });
+    let engine = connect(&both).expect("the second can be written to");
+    assert!(
+        engine
+            .server()
+            .address
+            .ends_with(&format!(":{}", server.port()))
+    );
+}
+
+fn a_silent_server_costs_the_connect_timeout(server: &Server) {
+    let server = server.another(&[]);
+    let login = server.account("jit", "");
+    let mut address = address(&server, &login);
+    address.connect_timeout = Duration::from_secs(1);
+    server.freeze();
+    let begun = Instant::now();
+    let Err(error) = connect(&address) else {
+        panic!("let in");
+    };
+    server.thaw();
+    assert!(begun.elapsed() < Duration::from_secs(3));
+    assert!(matches!(error, EngineError::Unreachable { .. }), "{error}");
+}
+
+fn a_lost_connection_is_made_anew(server: &Server) {
+    let server = server.another(&[]);
+    let mut shop = Shop::open(&server);
+    let leased = shop.lease(&["email"]);
+    server.restart();
+    assert!(matches!(shop.standing(&leased[0]), Standing::Held { .. }));
+    server.restart();
+    shop.revoke(&leased);
+    assert!(!shop.can_read("email"));
+    let asked = shop.resolve(&["note"]);
+    server.kill_9();
+    let reports = shop.grant_orders(&[GrantOrder {
+        request: request(),
+        privileges: asked.clone(),
+    }]);
+    let error = reports[0].error.as_ref().expect("nobody there");
+    assert!(error.is_unreachable(), "{error}");
+    server.start();
+    shop.grant(&asked);
+    assert!(shop.can_read("note"));
+}
+
+/// The first endpoint dies, and behind the second another server has the same names.
+fn another_server_under_the_same_address_is_not_touched(server: &Server) {
+    let (first, second) = (server.another(&[]), server.another(&[]));
+    if server.kind() == Kind::Mysql {
+        // Both were copied from one template, and MySQL's name of itself with them.
+        second.stop();
+        std::fs::remove_file(second.data().join("auto.cnf")).unwrap();
+        second.start();
+    }
+    let mut shop = Shop::open(&first);
+    let mut both = address(&first, &shop.jit);
+    both.endpoints.push(Endpoint::Tcp {
+        host: second.host().into(),
+        port: second.port(),
+    });
+    shop.engine = shop.runtime.block_on(jit::engines::connect(&both)).unwrap();
+    let leased = shop.lease(&["email"]);
+    let steps = shop.steps(&leased);
+    for login in [&shop.jit, &shop.alice] {
+        let user = &login.user;
+        second.run(
+            "",
+            &format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{ACCOUNT_PASSWORD}'"),
+        );
+    }
+    second.run(
+        "",
+        &shop.filled(
+            "CREATE DATABASE {db}; CREATE TABLE {c} (id INT, email INT); GRANT SELECT (email) ON {c} TO {alice};
+             GRANT ALL ON *.* TO {jit} WITH GRANT OPTION",
+        ),
+    );
+    first.stop();
+    let reports = shop.runtime.block_on(shop.engine.revoke(&steps));
+    assert!(
+        matches!(reports[0].error, Some(EngineError::Changed { .. })),
+        "{:?}",
+        reports[0].error
+    );
+    let there = shop.filled("SELECT email FROM {c}");
+    assert!(
+        second.login_and_select(&shop.alice, &there).is_ok(),
+        "not touched"
+    );
+    first.start();
+    shop.revoke(&leased);
+    assert!(!shop.can_read("email"));
+}
+
+fn grant_makes_no_account_in_our_session(server: &Server) {
+    if server.kind() == Kind::Mariadb {
+        server.run("", "SET GLOBAL sql_mode = ''");
+    }
+    let mut shop = Shop::open(server);
+    let nobody = format!("nobody_{}", unique());
+    let grant = shop.filled(&format!("GRANT SELECT (email) ON {{c}} TO '{nobody}'@'%'"));
+    // It may make users, were it not for our session's mode.
+    shop.root("GRANT CREATE USER ON *.* TO {jit}");
+    let error = shop
+        .runtime
+        .block_on(shop.engine.run(&[grant]))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("1133") || error.contains("1410"), "{error}");
+    let made = format!("SELECT 1 FROM mysql.user WHERE User = '{nobody}'");
+    assert!(server.run("", &made).is_empty());
+}
+
+fn a_socket_will_do(server: &Server) {
+    let shop = Shop::open(server);
+    let mut address = address(server, &shop.jit);
+    address.endpoints = vec![Endpoint::Socket {
+        path: server.socket(),
+        port: server.port(),
+    }];
+    let engine = connect(&address).expect("by the socket");
+    assert_eq!(engine.server().system, shop.engine.server().system);
+    assert_eq!(
+        engine.server().address,
+        server.socket().display().to_string()
+    );
+}
+
+/// A certificate authority and a certificate for 127.0.0.1 that it signed, in PEM files.
+fn certificates(folder: &std::path::Path) {
+    let run = |arguments: &str| {
+        let output = std::process::Command::new("openssl")
+            .args(arguments.split(' '))
+            .current_dir(folder)
+            .output()
+            .expect("openssl");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    std::fs::write(folder.join("san"), "subjectAltName=IP:127.0.0.1\n").unwrap();
+    for name in ["ca", "other"] {
+        run(&format!(
+            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.pem"
+        ));
+    }
+    run("req -newkey rsa:2048 -nodes -subj /CN=db -keyout server.key -out server.csr");
+    run(
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out server.pem",
+    );
+}
+
+fn verify_full_takes_the_right_certificate_and_no_other(server: &Server) {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    for name in ["", "server.key", "server.pem", "ca.pem"] {
+        let readable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path().join(name), readable).unwrap();
+    }
+    let at = |name: &str| folder.path().join(name);
+    let with_tls = server.another(&[
+        &format!("--ssl-ca={}", at("ca.pem").display()),
+        &format!("--ssl-cert={}", at("server.pem").display()),
+        &format!("--ssl-key={}", at("server.key").display()),
+    ]);
+    let login = with_tls.account("jit", "");
+    let mut address = address(&with_tls, &login);
+    address.tls = TlsMode::VerifyFull;
+    address.root_certificate = Some(at("ca.pem"));
+    connect(&address).expect("the right root");
+
+    address.root_certificate = Some(at("other.pem"));
+    let Err(error) = connect(&address) else {
+        panic!("another root");
+    };
+    assert!(matches!(error, EngineError::Denied { .. }), "{error}");
+    address.root_certificate = None;
+    assert!(
+        connect(&address).is_err(),
+        "the system's roots did not sign it"
+    );
+    address.root_certificate = Some(at("ca.pem"));
+    address.endpoints = vec![Endpoint::Tcp {
+        host: "localhost".into(),
+        port: with_tls.port(),
+    }];
+    assert!(connect(&address).is_err(), "another name");
+
+    address.tls = TlsMode::VerifyCa;
+    let Err(error) = connect(&address) else {
+        panic!("verify-ca is not had");
+    };
+    assert!(error.to_string().contains("verify-full"), "{error}");
+    address.tls = TlsMode::Require;
+    connect(&address).expect("whoever answers");
+    // An account that needs TLS is not let in without.
+    with_tls.run("", &format!("ALTER USER '{}'@'%' REQUIRE SSL", login.user));
+    address.tls = TlsMode::Prefer;
+    connect(&address).expect("prefer takes it where it is");
+    address.tls = TlsMode::Disable;
+    let Err(error) = connect(&address) else {
+        panic!("without TLS");
+    };
+    assert!(matches!(error, EngineError::Denied { .. }), "{error}");
+}
+
+fn a_bad_default_of_the_server_does_not_bend_our_session(server: &Server) {
+    let server = server.another(&[
+        "--autocommit=0",
+        "--sql-mode=ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH",
+        "--init-connect=SET NAMES latin1",
+        "--default-time-zone=+05:00",
+        "--transaction-isolation=REPEATABLE-READ",
+    ]);
+    server.run("", "SET GLOBAL sql_select_limit = 1");
+    let mut shop = Shop::open(&server);
+    let leased = shop.lease(&["email", "note"]);
+    assert!(shop.can_read("email"));
+    shop.root("COMMIT; GRANT SELECT (SSN) ON {c} TO {alice}");
+    let survey = shop.survey(&shop.ask(&["SSN"]));
+    assert_eq!(survey.readable.len(), 1, "a new look sees what is new");
+    shop.revoke(&leased);
+    assert!(!shop.can_read("email"));
+    let skew = shop.runtime.block_on(shop.engine.clock_skew()).unwrap();
+    assert!(skew.abs() < 1000);
+}

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::support::{Session, on_mysql, on_mysql_and_mariadb};
-use jit::engines::Verb;
 use std::time::{Duration, Instant};
 
 on_mysql_and_mariadb!(
@@ -15,18 +14,25 @@ on_mysql_and_mariadb!(
 
 on_mysql!(without_us_a_dead_clients_grant_would_be_carried_out);
 
-/// A GRANT of ours that waits behind `LOCK TABLES … WRITE`, its client broken off. Gives the lock's holder back.
+/// A GRANT of our engine that waits behind `LOCK TABLES … WRITE`, its operator dead. Gives the lock's holder back.
 fn zombie<'s>(shop: &Shop<'s>, privileges: &[Privilege], id: &RequestId) -> Session {
     let mut holder = shop.server.session(&shop.server.superuser_login()).unwrap();
     holder.sql(&shop.filled("LOCK TABLES {c} WRITE")).unwrap();
-    let grant = format!(
-        "/* jit {id} */ {}",
-        shop.engine.sql(Verb::Grant, privileges)
-    );
-    let mut dying = shop.server.session(&shop.jit).unwrap();
-    let said = dying.sql_within(Duration::from_millis(300), &grant);
-    assert_eq!(said.unwrap_err().code, "timeout");
-    dying.break_off();
+    let dying = runtime();
+    let mut engine = dying
+        .block_on(jit::engines::connect(&address(shop.server, &shop.jit)))
+        .unwrap();
+    let orders = [GrantOrder {
+        request: id.clone(),
+        privileges: privileges.to_vec(),
+    }];
+    let granted = dying.block_on(async {
+        tokio::time::timeout(Duration::from_millis(500), engine.grant(&orders)).await
+    });
+    assert!(granted.is_err(), "it waits");
+    // Outside of its runtime nobody says goodbye.
+    drop(engine);
+    drop(dying);
     holder
 }
 

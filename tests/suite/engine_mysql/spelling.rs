@@ -71,7 +71,7 @@ fn the_tables_leftover_row_is_removed_too(server: &Server) {
 
 fn a_wrong_case_revoke_by_somebody_else_leaves_no_sleeping_row(server: &Server) {
     let mut shop = Shop::open(server);
-    let leased = shop.lease(&["SSN"]);
+    let leased = shop.lease(&["SSN", "id"]);
     let refused = server
         .sql(&shop.filled("REVOKE SELECT (ssn) ON {c} FROM {alice}"))
         .unwrap_err();
@@ -81,8 +81,10 @@ fn a_wrong_case_revoke_by_somebody_else_leaves_no_sleeping_row(server: &Server) 
         matches!(shop.standing(&leased[0]), Standing::Held { .. }),
         "it sleeps on disk"
     );
+    // One statement over both would stop at the sleeping one.
     shop.revoke(&leased);
     assert_eq!(shop.rows_left(), 0);
+    assert!(!shop.can_read("id"));
     shop.lease(&["email"]);
     shop.root("FLUSH PRIVILEGES");
     assert!(!shop.can_read("SSN"), "it would have woken up");

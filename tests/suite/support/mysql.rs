@@ -71,6 +71,8 @@ pub(super) fn command(folder: &Path, sockets: &Path, port: u16, options: &[Strin
 pub(super) fn flags(folder: &Path, sockets: &Path, port: u16) -> Vec<String> {
     vec![
         format!("--datadir={}", folder.join("data").display()),
+        // A MariaDB that starts removes what it finds of temporary tables, its neighbours' too.
+        format!("--tmpdir={}", folder.join("data").display()),
         "--bind-address=127.0.0.1".to_owned(),
         format!("--port={port}"),
         format!("--socket={}", sockets.join("s").display()),

@@ -19,20 +19,18 @@ fn database(who: &str, pattern: &str) -> (String, Vec<DatabaseRow>) {
     (account.user, vec![row])
 }
 
-fn column(who: &str, name: &str) -> ColumnRow {
-    ColumnRow {
-        account: account(who),
+fn column(who: &str, name: &str) -> HashMap<Account, Vec<ColumnRow>> {
+    let row = ColumnRow {
         column: name.to_owned(),
         at: String::new(),
-    }
+    };
+    HashMap::from([(account(who), vec![row])])
 }
 
 #[test]
 fn a_column_is_found_in_any_case_and_ours_do_not_count() {
     let mut rights = Rights::default();
-    rights
-        .columns
-        .insert(table(), vec![column("alice@%", "SSN")]);
+    rights.columns.insert(table(), column("alice@%", "SSN"));
     let ways = rights.ways(&account("alice@%"), &table());
     assert_eq!(ways.of("ssn", &|_| false), ["column grant on SSN"]);
     let ours = key(&table(), &account("alice@%"), "ssn");
@@ -104,9 +102,7 @@ fn a_proxy_reads_what_the_other_reads() {
         }],
         ..Rights::default()
     };
-    rights
-        .columns
-        .insert(table(), vec![column("bob@%", "email")]);
+    rights.columns.insert(table(), column("bob@%", "email"));
     let ways = rights.ways(&account("alice@%"), &table());
     assert_eq!(
         ways.of("email", &|_| false),
@@ -126,14 +122,16 @@ fn a_grant_option_is_found_through_a_role() {
     };
     rights.tables.insert(
         table(),
-        vec![TableRow {
-            account: account("lead@%"),
-            grantor: "root@localhost".into(),
-            at: String::new(),
-            select: false,
-            grant: true,
-            columns: false,
-        }],
+        HashMap::from([(
+            account("lead@%"),
+            TableRow {
+                grantor: "root@localhost".into(),
+                at: String::new(),
+                select: false,
+                grant: true,
+                columns: false,
+            },
+        )]),
     );
     assert_eq!(
         rights

@@ -1,0 +1,125 @@
+//! After a lease has ended: what reads on all the same, and what of ours is there again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::account::Account;
+use super::connection::Link;
+use super::observe;
+use super::rows::{Place, Rows, named, tables_of};
+use super::stamp::Stamp;
+use crate::access::{Privilege, PrivilegeKey, TableName};
+use crate::engines::{EngineError, StillReads};
+
+/// How the grantees can still read, our rows left out.
+pub(super) async fn still_reads(
+    link: &mut Link,
+    of: &[Privilege],
+) -> Result<Vec<StillReads>, EngineError> {
+    let places: Vec<Option<Place>> = of
+        .iter()
+        .map(|privilege| Place::named(&privilege.named))
+        .collect();
+    let rights = observe::rights(link, &tables_of(&places)).await?;
+    let mut ways = BTreeMap::new();
+    let mut found = BTreeSet::new();
+    for (privilege, place) in of.iter().zip(&places) {
+        let Some(place) = place else { continue };
+        if !rights.users.contains_key(&place.account) {
+            continue;
+        }
+        let ways = ways
+            .entry((place.account.clone(), place.table.clone()))
+            .or_insert_with(|| rights.ways(&place.account, &place.table));
+        let ours = place.key();
+        for how in ways.of(&place.column, &|key| *key == ours) {
+            found.insert(StillReads {
+                key: privilege.key(),
+                how,
+            });
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// Of ended leases, those whose row is there again by our hand, as far as the rows tell it.
+///
+/// MySQL: the last statement on the account's table was ours and touched this very column; or the row still has the
+/// time of our own stamp. MariaDB has no times and keeps only the table's last grantor, so there a row counts only
+/// where we have given this account nothing else on this table, lately or now: otherwise a DBA's own grant could
+/// pass for ours, and be taken.
+pub(super) async fn strays(
+    link: &mut Link,
+    owned: &HashSet<PrivilegeKey>,
+    known: &[Privilege],
+) -> Result<Vec<Privilege>, EngineError> {
+    let places: Vec<Option<Place>> = known.iter().map(Place::of).collect();
+    let rows = Rows::read(link, &tables_of(&places)).await?;
+    let server = link.server();
+    let mut given: HashMap<(TableName, Account), HashSet<String>> = HashMap::new();
+    for place in places.iter().flatten() {
+        given
+            .entry((place.table.clone(), place.account.clone()))
+            .or_default()
+            .insert(place.column.to_lowercase());
+    }
+    let live: HashSet<(TableName, Account)> = owned.iter().filter_map(table_of_key).collect();
+
+    let mut strays: BTreeMap<PrivilegeKey, Privilege> = BTreeMap::new();
+    for (privilege, place) in known.iter().zip(&places) {
+        let Some(place) = place else { continue };
+        if owned.contains(&privilege.key()) {
+            continue;
+        }
+        let Some(row) = rows.variants(place).find(|row| row.column == place.column) else {
+            continue;
+        };
+        let today = rows.stamp(&place.table, &place.account, row, server.is_mariadb());
+        let recorded = privilege.stamp.as_deref().and_then(Stamp::read);
+        let account_table = (place.table.clone(), place.account.clone());
+        let ours = if today.grantor.is_none() {
+            // A column's row without its table's: it opens nothing, but would with the next grant.
+            true
+        } else if server.is_mariadb() {
+            today.by(&server.grantor)
+                && !live.contains(&account_table)
+                && given.get(&account_table).is_some_and(|set| set.len() == 1)
+        } else {
+            (today.by(&server.grantor) && today.is_last())
+                || recorded.is_some_and(|stamp| stamp.at == today.at)
+        };
+        if ours {
+            strays.entry(privilege.key()).or_insert_with(|| Privilege {
+                identity: privilege.identity.clone(),
+                named: named(place, &place.account, &row.column),
+                stamp: today.text(),
+            });
+        }
+    }
+    Ok(strays.into_values().collect())
+}
+
+/// Table and account of a key, which is JSON behind its prefix.
+fn table_of_key(key: &PrivilegeKey) -> Option<(TableName, Account)> {
+    let parts: Vec<String> = serde_json::from_str(key.0.strip_prefix("my:")?).ok()?;
+    match parts.as_slice() {
+        [database, table, _, user, host] => Some((
+            TableName::new(database.clone(), table.clone()),
+            Account::new(user.clone(), host),
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engines::mysql::rights;
+
+    #[test]
+    fn a_key_gives_back_its_table_and_account() {
+        let table = TableName::new("my shop", "c");
+        let account = Account::new("o'neil", "10.%");
+        let key = rights::key(&table, &account, "SSN");
+        assert_eq!(table_of_key(&key), Some((table, account)));
+    }
+}

@@ -1,0 +1,85 @@
+//! Many leases at once: one sweep gives them, one sweep takes them, and nothing is left over.
+
+use std::time::Instant;
+
+use crate::support::on_every_server;
+use crate::support::server::{Kind, Server};
+use crate::support::shop::Shop;
+
+on_every_server!(a_thousand_leases_are_given_and_taken_in_one_sweep_each);
+
+const POLICY: &str = r"
+version: 1
+policies:
+  - name: wide
+    target: shop
+    table: '{schema}.t*'
+    columns: ['c*']
+    allow:
+      - {who: [jitalice, jitbob, jitmallory, jitcarol, jitdave], max: 2h, approval: auto}
+";
+
+fn a_thousand_leases_are_given_and_taken_in_one_sweep_each(server: &Server) {
+    let (tables, columns) = size();
+    let shop = Shop::bare(server, POLICY);
+    let names: Vec<String> = (1..=columns).map(|n| format!("c{n}")).collect();
+    let typed: Vec<String> = names.iter().map(|name| format!("{name} int")).collect();
+    for n in 1..=tables {
+        shop.dba(&format!("CREATE TABLE {} ({})", shop.table(&format!("t{n}")), typed.join(", ")));
+    }
+    shop.jit.init();
+    shop.set_up();
+    shop.sweep().ok();
+    let all: Vec<String> = (1..=tables)
+        .map(|n| format!("{}:{}", shop.table(&format!("t{n}")), names.join(",")))
+        .collect();
+    // No request names more than a thousand columns.
+    for half in all.chunks(1000 / columns) {
+        for person in shop.people() {
+            let mut arguments = vec!["request", "shop"];
+            arguments.extend(half.iter().map(String::as_str));
+            arguments.extend(["--for", "1h", "--reason", "many"]);
+            shop.jit(&person, &arguments).ok();
+        }
+    }
+    let started = Instant::now();
+    shop.sweep().ok();
+    let granting = started.elapsed();
+    let granted: usize = shop.events("granted").iter().map(|event| event["columns"].as_array().map_or(0, Vec::len)).sum();
+    assert_eq!(granted, tables * columns * 5);
+    let read = format!("SELECT c1, c{columns} FROM {}", shop.table(&format!("t{tables}")));
+    assert!(shop.selects("jitalice", &read));
+    shop.jit(&crate::support::people::carol(), &["revoke", "--everything", "--reason", "over", "--yes"])
+        .ok();
+    let started = Instant::now();
+    shop.sweep().ok();
+    let taking = started.elapsed();
+    eprintln!("{} leases on {}: {granting:.2?} to give, {taking:.2?} to sweep after all was taken", granted, server.kind().word());
+    let taken: usize = shop.events("revoked").iter().map(|event| event["columns"].as_array().map_or(0, Vec::len)).sum();
+    assert_eq!(taken, granted);
+    assert!(!shop.selects("jitalice", &read));
+    assert_eq!(left_over(&shop), 0);
+    shop.audit_is_sound();
+}
+
+/// Tables and columns; `JIT_TEST_TABLES` makes it larger, by hand.
+fn size() -> (usize, usize) {
+    let tables = std::env::var("JIT_TEST_TABLES").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
+    (tables, 20)
+}
+
+/// Column privileges of the shop's people that are still in the catalog.
+fn left_over(shop: &Shop<'_>) -> usize {
+    let sql = match shop.server.kind() {
+        Kind::Postgres => format!(
+            "SELECT 1 FROM pg_attribute a, aclexplode(a.attacl) x, pg_roles r WHERE r.oid = x.grantee AND r.rolname LIKE 'jit%\\_{}' AND r.rolname NOT LIKE 'jit\\_grantor%'",
+            shop.suffix
+        ),
+        Kind::Mysql | Kind::Mariadb => format!(
+            "SELECT 1 FROM mysql.columns_priv WHERE Db = '{}' AND User <> '{}'",
+            shop.database,
+            shop.login("jitadmin")
+        ),
+    };
+    shop.dba(&sql).len()
+}
