@@ -20,7 +20,10 @@ type Outcome = Result<Written, JournalError<StoreError>>;
 
 /// As an operator does it: under the ledger's lock.
 fn drain(ledger: &SqliteLedger, audit: &Path) -> Outcome {
-    let lock = ledger.lock("journal", Duration::from_secs(30)).unwrap().expect("the lock");
+    let lock = ledger
+        .lock("journal", Duration::from_secs(30))
+        .unwrap()
+        .expect("the lock");
     write_owed(audit, &Books(ledger), lock.as_ref())
 }
 
@@ -52,7 +55,12 @@ fn all_whole(ledger: &SqliteLedger, audit: &Path) {
 }
 
 fn text(ledger: &SqliteLedger) -> String {
-    ledger.lines_after(0, usize::MAX).unwrap().into_iter().map(|owed| owed.line).collect()
+    ledger
+        .lines_after(0, usize::MAX)
+        .unwrap()
+        .into_iter()
+        .map(|owed| owed.line)
+        .collect()
 }
 
 /// The ledger, but its mark is lost, as by a crash between writing and marking.
@@ -70,7 +78,10 @@ impl Source for Forgetful<'_> {
     }
 
     fn set_mark(&self, _: u64, _: &str) -> Result<(), StoreError> {
-        Err(StoreError::Busy { path: "it".into(), seconds: 0 })
+        Err(StoreError::Busy {
+            path: "it".into(),
+            seconds: 0,
+        })
     }
 }
 
@@ -87,7 +98,12 @@ fn five(place: &Place) -> (SqliteLedger, PathBuf) {
 }
 
 fn append(path: &Path, bytes: &[u8]) {
-    OpenOptions::new().append(true).open(path).unwrap().write_all(bytes).unwrap();
+    OpenOptions::new()
+        .append(true)
+        .open(path)
+        .unwrap()
+        .write_all(bytes)
+        .unwrap();
 }
 
 fn rotated(audit: &Path, end: &str) -> PathBuf {
@@ -108,7 +124,14 @@ fn every_line_is_written_once() {
         ledger.commit(&now(1), events(lines)).unwrap();
         let head = ledger.head().unwrap().0;
         let written = drain(&ledger, &audit).unwrap();
-        assert_eq!(written, Written { lines: lines as u64, newest: head, lost: 0 });
+        assert_eq!(
+            written,
+            Written {
+                lines: lines as u64,
+                newest: head,
+                lost: 0
+            }
+        );
         assert_eq!(drain(&ledger, &audit).unwrap().lines, 0);
         assert_eq!(ledger.journal_mark().unwrap().0, head);
     }
@@ -143,12 +166,22 @@ fn an_emptied_file_goes_on_with_the_next_line() {
     let (ledger, audit) = five(&place);
     // logrotate's copytruncate
     fs::copy(&audit, rotated(&audit, ".1")).unwrap();
-    File::options().write(true).open(&audit).unwrap().set_len(0).unwrap();
+    File::options()
+        .write(true)
+        .open(&audit)
+        .unwrap()
+        .set_len(0)
+        .unwrap();
     ledger.commit(&now(2), events(2)).unwrap();
     assert_eq!(drain(&ledger, &audit).unwrap().lines, 2);
     all_whole(&ledger, &audit);
     // Emptied without a copy: what was in it is the ledger's alone, and it goes on all the same.
-    File::options().write(true).open(&audit).unwrap().set_len(0).unwrap();
+    File::options()
+        .write(true)
+        .open(&audit)
+        .unwrap()
+        .set_len(0)
+        .unwrap();
     fs::remove_file(rotated(&audit, ".1")).unwrap();
     ledger.commit(&now(3), events(2)).unwrap();
     assert_eq!(drain(&ledger, &audit).unwrap().lines, 2);
@@ -168,7 +201,9 @@ fn in_a_shared_folder_every_operator_can_go_on_with_a_new_file() {
             fs::rename(&audit, rotated(&audit, &format!(".{turn}"))).unwrap();
         }
         ledger.commit(&now(1), events(2)).unwrap();
-        acting(person, || drain(&SqliteLedger::open(&path).unwrap(), &audit).unwrap());
+        acting(person, || {
+            drain(&SqliteLedger::open(&path).unwrap(), &audit).unwrap()
+        });
         let status = fs::metadata(&audit).unwrap();
         assert_eq!((status.mode() & 0o777, status.gid()), (0o660, operators()));
     }
@@ -180,7 +215,9 @@ fn in_a_shared_folder_every_operator_can_go_on_with_a_new_file() {
 /// What the children of the tests here do.
 #[test]
 fn child_of_the_journal() {
-    let Some((order, folder)) = order() else { return };
+    let Some((order, folder)) = order() else {
+        return;
+    };
     let places = places(&folder);
     match order.as_str() {
         "die before the mark" => {
@@ -190,7 +227,9 @@ fn child_of_the_journal() {
         "drain for ever" => {
             let ledger = SqliteLedger::open(&places.ledger).unwrap();
             for turn in 0.. {
-                ledger.commit(&now(turn), events(1 + turn as usize % 5)).unwrap();
+                ledger
+                    .commit(&now(turn), events(1 + turn as usize % 5))
+                    .unwrap();
                 drain(&ledger, &places.audit).unwrap();
                 println!("drained {turn}");
             }
@@ -225,7 +264,8 @@ impl Source for Dying<'_> {
     }
 
     fn set_mark(&self, _: u64, _: &str) -> Result<(), StoreError> {
-        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
+            .unwrap();
         std::thread::sleep(Duration::from_secs(60));
         Ok(())
     }
@@ -237,10 +277,16 @@ fn lines_written_by_a_run_that_was_killed_before_its_mark_are_not_written_again(
     let (ledger, audit) = five(&place);
     for turn in 0..3 {
         ledger.commit(&now(2), events(4)).unwrap();
-        let output = child(None, TEST, "die before the mark", &place.folder).wait_with_output().unwrap();
+        let output = child(None, TEST, "die before the mark", &place.folder)
+            .wait_with_output()
+            .unwrap();
         assert!(!output.status.success());
         assert_eq!(ledger.journal_mark().unwrap().0, 5 + turn * 5);
-        assert_eq!(fs::read_to_string(&audit).unwrap(), text(&ledger), "it had written them");
+        assert_eq!(
+            fs::read_to_string(&audit).unwrap(),
+            text(&ledger),
+            "it had written them"
+        );
         ledger.commit(&now(3), events(1)).unwrap();
         assert_eq!(drain(&ledger, &audit).unwrap().lines, 1);
         whole(&ledger, std::slice::from_ref(&audit));
@@ -288,20 +334,42 @@ fn a_lost_mark_is_found_again_in_the_file_that_was_rotated_since() {
         ("renamed", "mv audit.jsonl audit.jsonl.1"),
         ("renamed to a date", "mv audit.jsonl audit.jsonl-20261123"),
         ("renamed out of the pattern", "mv audit.jsonl old-audit"),
-        ("renamed and made anew", "mv audit.jsonl audit.jsonl.1; touch audit.jsonl; chmod 600 audit.jsonl"),
-        ("renamed and packed", "mv audit.jsonl audit.jsonl.1; gzip audit.jsonl.1"),
-        ("copied and emptied", "cp -p audit.jsonl audit.jsonl.1; : > audit.jsonl"),
-        ("copied, emptied and packed", "cp -p audit.jsonl audit.jsonl.1; : > audit.jsonl; gzip audit.jsonl.1"),
+        (
+            "renamed and made anew",
+            "mv audit.jsonl audit.jsonl.1; touch audit.jsonl; chmod 600 audit.jsonl",
+        ),
+        (
+            "renamed and packed",
+            "mv audit.jsonl audit.jsonl.1; gzip audit.jsonl.1",
+        ),
+        (
+            "copied and emptied",
+            "cp -p audit.jsonl audit.jsonl.1; : > audit.jsonl",
+        ),
+        (
+            "copied, emptied and packed",
+            "cp -p audit.jsonl audit.jsonl.1; : > audit.jsonl; gzip audit.jsonl.1",
+        ),
     ] {
         let place = Place::new();
         let (ledger, audit) = five(&place);
         ledger.commit(&now(2), events(4)).unwrap();
         crash_before_the_mark(&ledger, &audit);
         let folder = audit.parent().unwrap();
-        assert!(Command::new("sh").args(["-ec", how]).current_dir(folder).status().unwrap().success());
+        assert!(
+            Command::new("sh")
+                .args(["-ec", how])
+                .current_dir(folder)
+                .status()
+                .unwrap()
+                .success()
+        );
         ledger.commit(&now(3), events(2)).unwrap();
         assert_eq!(drain(&ledger, &audit).unwrap().lines, 2, "{what}");
-        let files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let files: Vec<PathBuf> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         whole(&ledger, &files);
         // And once more, after the mark was set.
         ledger.commit(&now(4), events(1)).unwrap();
@@ -325,7 +393,12 @@ fn a_tail_that_was_torn_anywhere_is_mended() {
         assert_eq!(fs::read(&audit).unwrap(), after, "cut at {cut}");
     }
     // A crash of the machine keeps the length and loses bytes.
-    for (from, to) in [(before.len(), after.len()), (before.len() + 10, after.len()), (after.len() - 1, after.len()), (before.len(), before.len() + 700)] {
+    for (from, to) in [
+        (before.len(), after.len()),
+        (before.len() + 10, after.len()),
+        (after.len() - 1, after.len()),
+        (before.len(), before.len() + 700),
+    ] {
         let mut holed = after.clone();
         holed[from..to.min(after.len())].fill(0);
         fs::write(&audit, &holed).unwrap();
@@ -351,7 +424,13 @@ fn a_tail_torn_in_a_file_that_was_rotated_since_is_cut_there() {
 fn a_torn_tail_of_an_append_only_file_is_finished() {
     let place = Place::new();
     let (ledger, audit) = five(&place);
-    let chattr = |how: &str| Command::new("chattr").arg(how).arg(&audit).status().is_ok_and(|s| s.success());
+    let chattr = |how: &str| {
+        Command::new("chattr")
+            .arg(how)
+            .arg(&audit)
+            .status()
+            .is_ok_and(|s| s.success())
+    };
     if !chattr("+a") {
         eprintln!("this file system has no append-only attribute: not tried");
         return;
@@ -453,7 +532,11 @@ fn lines_cut_off_the_end_are_written_again_and_told() {
 fn verify_names_what_was_done_to_a_file() {
     let place = Place::new();
     let (ledger, audit) = five(&place);
-    let lines: Vec<String> = fs::read_to_string(&audit).unwrap().lines().map(|l| format!("{l}\n")).collect();
+    let lines: Vec<String> = fs::read_to_string(&audit)
+        .unwrap()
+        .lines()
+        .map(|l| format!("{l}\n"))
+        .collect();
     let with = |text: String| {
         let file = place.at("tampered");
         fs::write(&file, text).unwrap();
@@ -462,18 +545,49 @@ fn verify_names_what_was_done_to_a_file() {
         let hash = jit::audit::chain::Hash::read(hash.as_bytes()).unwrap();
         verifier.expect(&jit::audit::verify::Head { seq, hash });
         let verdict = verify(verifier, &[Input::File(file)]).unwrap();
-        verdict.findings.into_iter().map(|f| (f.place.line, f.what)).collect::<Vec<_>>()
+        verdict
+            .findings
+            .into_iter()
+            .map(|f| (f.place.line, f.what))
+            .collect::<Vec<_>>()
     };
     assert_eq!(with(lines.concat()), []);
     let edited = lines[2].replace("person1003", "person1004");
-    assert_eq!(with(lines.concat().replace(&lines[2], &edited)), [(3, Fault::Edited { seq: 3 })]);
-    assert_eq!(with(lines.concat().replace(&lines[2], "")), [(3, Fault::Missing { from: 3, to: 3 })]);
+    assert_eq!(
+        with(lines.concat().replace(&lines[2], &edited)),
+        [(3, Fault::Edited { seq: 3 })]
+    );
+    assert_eq!(
+        with(lines.concat().replace(&lines[2], "")),
+        [(3, Fault::Missing { from: 3, to: 3 })]
+    );
     let swapped = [0, 2, 1, 3, 4].map(|n| lines[n].clone()).concat();
     assert_eq!(with(swapped), [(3, Fault::Reordered { seq: 2 })]);
-    assert_eq!(with(lines[..3].concat()), [(3, Fault::Truncated { last: 3, expected: 5 })]);
+    assert_eq!(
+        with(lines[..3].concat()),
+        [(
+            3,
+            Fault::Truncated {
+                last: 3,
+                expected: 5
+            }
+        )]
+    );
     let torn = lines.concat();
     let torn = with(torn[..torn.len() - 5].to_owned());
-    assert_eq!(torn, [(5, Fault::Torn), (5, Fault::Truncated { last: 4, expected: 5 })]);
+    assert_eq!(
+        torn,
+        [
+            (5, Fault::Torn),
+            (
+                5,
+                Fault::Truncated {
+                    last: 4,
+                    expected: 5
+                }
+            )
+        ]
+    );
     let twice = format!("{}{}", lines.concat(), lines[4]);
     assert_eq!(with(twice), [(6, Fault::Duplicated { seq: 5 })]);
 }
@@ -509,8 +623,16 @@ fn verify_reads_packed_files_in_whatever_order_they_are_named() {
 fn an_endless_line_is_no_trap() {
     let place = Place::new();
     let file = place.at("endless");
-    File::create(&file).unwrap().set_len(300 * 1024 * 1024).unwrap();
-    File::options().write(true).open(&file).unwrap().write_all_at(b"{\"v\":1,\"seq\":1,\"at\":\"", 0).unwrap();
+    File::create(&file)
+        .unwrap()
+        .set_len(300 * 1024 * 1024)
+        .unwrap();
+    File::options()
+        .write(true)
+        .open(&file)
+        .unwrap()
+        .write_all_at(b"{\"v\":1,\"seq\":1,\"at\":\"", 0)
+        .unwrap();
     let verdict = verify(Verifier::anywhere(), &[Input::File(file)]).unwrap();
     assert!(!verdict.is_sound());
 }
@@ -520,8 +642,12 @@ fn an_endless_line_is_no_trap() {
 #[test]
 fn a_file_that_others_could_write_is_refused() {
     let prepare: [(&str, fn(&Path)); 8] = [
-        ("writable by all", |audit| fs::set_permissions(audit, fs::Permissions::from_mode(0o666)).unwrap()),
-        ("two names", |audit| fs::hard_link(audit, audit.with_file_name("other")).unwrap()),
+        ("writable by all", |audit| {
+            fs::set_permissions(audit, fs::Permissions::from_mode(0o666)).unwrap()
+        }),
+        ("two names", |audit| {
+            fs::hard_link(audit, audit.with_file_name("other")).unwrap()
+        }),
         ("a link", |audit| {
             fs::rename(audit, audit.with_file_name("other")).unwrap();
             symlink(audit.with_file_name("other"), audit).unwrap();
@@ -532,18 +658,26 @@ fn a_file_that_others_could_write_is_refused() {
         }),
         ("a fifo", |audit| {
             fs::remove_file(audit).unwrap();
-            assert!(Command::new("mkfifo").arg(audit).status().unwrap().success());
+            assert!(
+                Command::new("mkfifo")
+                    .arg(audit)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
         }),
         ("a folder", |audit| {
             fs::remove_file(audit).unwrap();
             fs::create_dir(audit).unwrap();
         }),
         ("a folder open to all", |audit| {
-            fs::set_permissions(audit.parent().unwrap(), fs::Permissions::from_mode(0o777)).unwrap();
+            fs::set_permissions(audit.parent().unwrap(), fs::Permissions::from_mode(0o777))
+                .unwrap();
         }),
         ("groups that differ", |audit| {
             fs::set_permissions(audit, fs::Permissions::from_mode(0o660)).unwrap();
-            fs::set_permissions(audit.parent().unwrap(), fs::Permissions::from_mode(0o770)).unwrap();
+            fs::set_permissions(audit.parent().unwrap(), fs::Permissions::from_mode(0o770))
+                .unwrap();
             std::os::unix::fs::chown(audit, None, Some(12345)).unwrap();
         }),
     ];
@@ -553,7 +687,10 @@ fn a_file_that_others_could_write_is_refused() {
         prepare(&audit);
         ledger.commit(&now(2), events(1)).unwrap();
         let refused = drain(&ledger, &audit).unwrap_err();
-        assert!(matches!(refused, JournalError::Untrusted { .. }), "{what}: {refused}");
+        assert!(
+            matches!(refused, JournalError::Untrusted { .. }),
+            "{what}: {refused}"
+        );
         assert!(prove_writable::<StoreError>(&audit).is_err(), "{what}");
         assert!(!audit.with_file_name("other").exists() || what != "a dangling link");
     }
@@ -593,7 +730,11 @@ fn on_a_full_disk(folder: &Path) {
     ledger.commit(&now(1), events(3)).unwrap();
     drain(&ledger, &places.audit).unwrap();
     prove_writable::<StoreError>(&places.audit).unwrap();
-    assert_eq!(fs::read_to_string(&places.audit).unwrap(), text(&ledger), "proving changes nothing");
+    assert_eq!(
+        fs::read_to_string(&places.audit).unwrap(),
+        text(&ledger),
+        "proving changes nothing"
+    );
 
     // Room for some of what is owed.
     ledger.commit(&now(1), events(3000)).unwrap();
@@ -605,12 +746,19 @@ fn on_a_full_disk(folder: &Path) {
         while file.write_all(&vec![1; size]).is_ok() {}
     }
     let refused = prove_writable::<StoreError>(&places.audit).unwrap_err();
-    assert!(matches!(refused, JournalError::Unwritable { .. }), "{refused}");
+    assert!(
+        matches!(refused, JournalError::Unwritable { .. }),
+        "{refused}"
+    );
     assert!(drain(&ledger, &places.audit).is_err());
     drop(file);
 
     let remount = ["-o", "remount,size=32m"];
-    let grown = Command::new("mount").args(remount).arg(folder.join("log")).status().unwrap();
+    let grown = Command::new("mount")
+        .args(remount)
+        .arg(folder.join("log"))
+        .status()
+        .unwrap();
     assert!(grown.success());
     drain(&ledger, &places.audit).unwrap();
     whole(&ledger, std::slice::from_ref(&places.audit));
@@ -630,12 +778,22 @@ fn on_a_read_only_disk(folder: &Path) {
     drain(&ledger, &places.audit).unwrap();
     let remount = |how: &str| {
         let mut mount = Command::new("mount");
-        assert!(mount.args(["-o", how]).arg(folder.join("log")).status().unwrap().success());
+        assert!(
+            mount
+                .args(["-o", how])
+                .arg(folder.join("log"))
+                .status()
+                .unwrap()
+                .success()
+        );
     };
     remount("remount,ro");
     ledger.commit(&now(1), events(3)).unwrap();
     assert!(prove_writable::<StoreError>(&places.audit).is_err());
-    assert!(matches!(drain(&ledger, &places.audit), Err(JournalError::Unwritable { .. })));
+    assert!(matches!(
+        drain(&ledger, &places.audit),
+        Err(JournalError::Unwritable { .. })
+    ));
     remount("remount,rw");
     assert_eq!(drain(&ledger, &places.audit).unwrap().lines, 3);
     whole(&ledger, &[places.audit]);

@@ -25,7 +25,11 @@ fn a_thousand_leases_are_given_and_taken_in_one_sweep_each(server: &Server) {
     let names: Vec<String> = (1..=columns).map(|n| format!("c{n}")).collect();
     let typed: Vec<String> = names.iter().map(|name| format!("{name} int")).collect();
     for n in 1..=tables {
-        shop.dba(&format!("CREATE TABLE {} ({})", shop.table(&format!("t{n}")), typed.join(", ")));
+        shop.dba(&format!(
+            "CREATE TABLE {} ({})",
+            shop.table(&format!("t{n}")),
+            typed.join(", ")
+        ));
     }
     shop.jit.init();
     shop.set_up();
@@ -45,17 +49,35 @@ fn a_thousand_leases_are_given_and_taken_in_one_sweep_each(server: &Server) {
     let started = Instant::now();
     shop.sweep().ok();
     let granting = started.elapsed();
-    let granted: usize = shop.events("granted").iter().map(|event| event["columns"].as_array().map_or(0, Vec::len)).sum();
+    let granted: usize = shop
+        .events("granted")
+        .iter()
+        .map(|event| event["columns"].as_array().map_or(0, Vec::len))
+        .sum();
     assert_eq!(granted, tables * columns * 5);
-    let read = format!("SELECT c1, c{columns} FROM {}", shop.table(&format!("t{tables}")));
+    let read = format!(
+        "SELECT c1, c{columns} FROM {}",
+        shop.table(&format!("t{tables}"))
+    );
     assert!(shop.selects("jitalice", &read));
-    shop.jit(&crate::support::people::carol(), &["revoke", "--everything", "--reason", "over", "--yes"])
-        .ok();
+    shop.jit(
+        &crate::support::people::carol(),
+        &["revoke", "--everything", "--reason", "over", "--yes"],
+    )
+    .ok();
     let started = Instant::now();
     shop.sweep().ok();
     let taking = started.elapsed();
-    eprintln!("{} leases on {}: {granting:.2?} to give, {taking:.2?} to sweep after all was taken", granted, server.kind().word());
-    let taken: usize = shop.events("revoked").iter().map(|event| event["columns"].as_array().map_or(0, Vec::len)).sum();
+    eprintln!(
+        "{} leases on {}: {granting:.2?} to give, {taking:.2?} to sweep after all was taken",
+        granted,
+        server.kind().word()
+    );
+    let taken: usize = shop
+        .events("revoked")
+        .iter()
+        .map(|event| event["columns"].as_array().map_or(0, Vec::len))
+        .sum();
     assert_eq!(taken, granted);
     assert!(!shop.selects("jitalice", &read));
     assert_eq!(left_over(&shop), 0);
@@ -64,7 +86,10 @@ fn a_thousand_leases_are_given_and_taken_in_one_sweep_each(server: &Server) {
 
 /// Tables and columns; `JIT_TEST_TABLES` makes it larger, by hand.
 fn size() -> (usize, usize) {
-    let tables = std::env::var("JIT_TEST_TABLES").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
+    let tables = std::env::var("JIT_TEST_TABLES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(10);
     (tables, 20)
 }
 
