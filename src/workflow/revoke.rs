@@ -29,6 +29,9 @@ pub struct Due {
     /// The due leases, and every live one that shares a privilege with one of them.
     pub leases: Vec<Lease>,
     pub requests: HashMap<RequestId, Request>,
+    /// What other accounts hold of the same columns by live leases. An engine without identities (MySQL) would
+    /// otherwise take their rows for ours under a new name.
+    pub others: Vec<Privilege>,
 }
 
 impl Due {
@@ -47,7 +50,17 @@ impl Due {
             .into_iter()
             .map(|request| (request.id.clone(), request))
             .collect();
-        Ok(Self { leases, requests })
+        let others = if leases.is_empty() {
+            Vec::new()
+        } else {
+            let live = op.ledger.leases(&FindLeases::Live(Some(target.clone())))?;
+            of_the_same_columns(&live, leases.iter().map(|lease| &lease.privilege))
+        };
+        Ok(Self {
+            leases,
+            requests,
+            others,
+        })
     }
 
     /// Whether a lease must end now: its request is being taken, or its time is over.
@@ -70,7 +83,7 @@ impl Due {
 /// Observes what is due and plans; changes nothing. What `--dry-run` prints and [`due`] runs.
 pub async fn plan(due: &Due, now: &Now, engine: &mut dyn Engine) -> Result<Plan, EngineError> {
     let privileges = distinct(due.due(now));
-    let observed = observe(engine, &privileges).await?;
+    let observed = observe_among(engine, &privileges, &due.others).await?;
     Ok(plan::plan(
         now,
         &due.leases,
@@ -126,7 +139,7 @@ pub async fn due(
     let after = if taken.is_empty() {
         HashMap::new()
     } else {
-        observe(engine, &taken).await?
+        observe_among(engine, &taken, &due.others).await?
     };
     let evidence = Evidence::gather(engine, &due, &now, &plan, &taken).await;
     report.sessions += evidence.sessions.len();
@@ -162,6 +175,37 @@ pub fn distinct<'l>(leases: impl IntoIterator<Item = &'l Lease>) -> Vec<Privileg
         .filter(|lease| seen.insert(lease.key()))
         .map(|lease| lease.privilege.clone())
         .collect()
+}
+
+/// The privileges of these leases that are on the same columns as some of `these`, and are none of them.
+pub fn of_the_same_columns<'p>(
+    leases: &[Lease],
+    these: impl IntoIterator<Item = &'p Privilege>,
+) -> Vec<Privilege> {
+    let place = |privilege: &Privilege| {
+        let column = privilege.named.column()?.as_str().to_lowercase();
+        Some((privilege.named.table()?.clone(), column))
+    };
+    let mut places = HashSet::new();
+    let mut keys = HashSet::new();
+    for privilege in these {
+        places.extend(place(privilege));
+        keys.insert(privilege.key());
+    }
+    let same = leases.iter().filter(|lease| {
+        !keys.contains(&lease.key())
+            && place(&lease.privilege).is_some_and(|place| places.contains(&place))
+    });
+    distinct(same)
+}
+
+/// Like [`observe`], with what others hold by leases beside it: the answer is about both.
+pub async fn observe_among(
+    engine: &mut dyn Engine,
+    privileges: &[Privilege],
+    others: &[Privilege],
+) -> Result<HashMap<PrivilegeKey, Standing>, EngineError> {
+    observe(engine, &[privileges, others].concat()).await
 }
 
 /// The standing of each, by key.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::json;
 
 use crate::access::privilege::Thing;
-use crate::access::{Privilege, PrivilegeKey, Standing, TargetName, Ttl, plan};
+use crate::access::{Lease, Privilege, PrivilegeKey, Standing, TargetName, Ttl, plan};
 use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, Verb};
 use crate::stores::{Change, FindLeases};
@@ -23,12 +23,8 @@ pub async fn take(
     engine: &mut dyn Engine,
     report: &mut TargetReport,
 ) -> Result<(), Failing> {
-    let owned: HashSet<PrivilegeKey> = op
-        .ledger
-        .leases(&FindLeases::Live(Some(target.clone())))?
-        .iter()
-        .map(|lease| lease.key())
-        .collect();
+    let live = op.ledger.leases(&FindLeases::Live(Some(target.clone())))?;
+    let owned: HashSet<PrivilegeKey> = live.iter().map(Lease::key).collect();
     let ended = op.ledger.leases(&FindLeases::EndedSince(
         target.clone(),
         op.now().at.minus(LATELY),
@@ -46,7 +42,8 @@ pub async fn take(
     }
     let steps = plan::steps_for(strays.clone());
     let answers = engine.revoke(&steps).await;
-    let after = revoke::observe(engine, &strays).await?;
+    let others = revoke::of_the_same_columns(&live, &strays);
+    let after = revoke::observe_among(engine, &strays, &others).await?;
     let mut change = Change::default();
     for (step, answer) in steps.iter().zip(answers) {
         for privileges in by_grantee(&step.privileges) {

@@ -247,11 +247,16 @@ async fn take_due(
             Err(error) => report.ledger_error(&error),
         },
         Err(error) => {
+            let why = error.to_string();
             report.file(error);
-            if let Ok(overdue) =
-                overdue::still_due(op, name, &op.now(), "the target could not be worked on")
-            {
+            if let Ok(overdue) = overdue::still_due(op, name, &op.now(), &why) {
                 report.overdue.extend(overdue);
+            }
+            // Where the target cannot be reached at all, that is said once for the whole visit.
+            if report.unreachable.is_none()
+                && let Err(error) = overdue::complain(op, name, &why)
+            {
+                report.ledger_error(&error);
             }
         }
     }
