@@ -43,7 +43,10 @@ fn the_demo_is_refused_works_is_refused_again_and_is_verified() {
             .unwrap_or_else(|| panic!("{step:?} does not follow in {output}"));
         rest = &rest[at + step.len()..];
     }
-    let servers = target.join("servers").canonicalize().expect("the setup made it");
+    let servers = target
+        .join("servers")
+        .canonicalize()
+        .expect("the setup made it");
     let place = servers.parent().expect("a parent").join(&folder);
     assert!(!place.exists(), "{} is left behind", place.display());
     for entry in std::fs::read_dir("/proc").expect("Linux").flatten() {
