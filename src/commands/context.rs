@@ -19,8 +19,9 @@ use crate::stores::mailbox::{self, Mailbox, Mailboxes, Names};
 use crate::stores::sqlite::{self, SqliteLedger};
 use crate::stores::{Fact, Ledger, StoreError};
 use crate::ui::Format;
+use crate::workflow::mailbox::PersonView;
 use crate::workflow::rules::People;
-use crate::workflow::view::{self, ColumnView, PersonView, Protected};
+use crate::workflow::view::{self, ColumnView, Protected};
 use crate::workflow::{Operator, Rules, clock};
 use crate::yaml::Problem;
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::access::{State, Ttl};
 use crate::failure::Exit;
 use crate::ui::{self, Format};
-use crate::workflow::sweep;
+use crate::workflow::remember;
 use crate::workflow::view::Answer;
 
 use super::context::{Context, Reach};
@@ -95,7 +95,7 @@ pub fn run(context: &Context) -> Result<Exit> {
     let swept = last_sweep.map_or("never".to_owned(), |at| ui::when(at, now));
     ui::say(&format!("\nLast sweep: {swept}"))?;
     if let Reach::Operator(op) = &context.reach {
-        for (target, why) in sweep::record(op)?.unreachable {
+        for (target, why) in remember::record(op)?.unreachable {
             ui::say(&format!("{target}: {}", ui::escape(&why)))?;
         }
     }

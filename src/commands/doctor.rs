@@ -10,7 +10,7 @@ use crate::access::{TargetName, Ttl};
 use crate::engines::{self, Address, Engine};
 use crate::failure::Exit;
 use crate::ui::{self, Format};
-use crate::workflow::sweep;
+use crate::workflow::remember;
 use crate::workflow::{Operator, clock, publish};
 
 use super::context::{Context, Reach};
@@ -225,7 +225,7 @@ fn audit(context: &Context, op: &Operator) -> Vec<Line> {
 }
 
 fn sweeps(op: &Operator) -> Vec<Line> {
-    let record = match sweep::record(op) {
+    let record = match remember::record(op) {
         Ok(record) => record,
         Err(error) => {
             return vec![Line::bad(

@@ -6,7 +6,8 @@ use crate::access::ids::is_prefix;
 use crate::access::{Now, Request, RequestId, State};
 use crate::failure::{Exit, Failure};
 use crate::stores::FindRequests;
-use crate::workflow::view::{self, PersonView, RequestView};
+use crate::workflow::mailbox::{self, PersonView};
+use crate::workflow::view::{self, RequestView};
 
 use super::context::{Context, Reach};
 
@@ -51,7 +52,8 @@ pub fn list(context: &Context, filter: &Filter) -> Result<Vec<RequestView>> {
             };
             let mut views = Vec::new();
             for request in op.ledger.requests(&find)? {
-                if filter.which == Which::AwaitingMe && !view::awaits(op, &request, &context.me) {
+                if filter.which == Which::AwaitingMe && !mailbox::awaits(op, &request, &context.me)
+                {
                     continue;
                 }
                 if fits(&request_row(&request), filter, &now) {

@@ -12,8 +12,9 @@ use crate::engines::{self, Engine, Verb};
 use crate::failure::{Exit, Failure};
 use crate::stores::{FindLeases, FindRequests};
 use crate::ui::{self, Format};
+use crate::workflow::remember::record;
 use crate::workflow::revoke::{self, Due};
-use crate::workflow::sweep::{Scope, SweepReport, record, sweep};
+use crate::workflow::sweep::{Scope, SweepReport, sweep};
 use crate::workflow::{Operator, clock};
 
 use super::context::Context;

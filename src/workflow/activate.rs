@@ -13,8 +13,9 @@ use crate::engines::{Engine, GrantOrder, Report, Verb};
 use crate::stores::{Change, Effect, Fact, FindLeases, FindRequests, StoreError};
 
 use super::acts::{Verdict, verdict};
+use super::history::Histories;
 use super::target::{Failing, TargetReport};
-use super::{Operator, arrive, clock, commit_each, events, failpoint, publish, revoke, sweep};
+use super::{Operator, arrive, clock, commit_each, events, failpoint, publish, remember, revoke};
 
 /// Grants what is approved on this target, if grants may be given at all now.
 ///
@@ -45,10 +46,11 @@ pub async fn approved(
         return Ok(());
     }
     let surveys = arrive::survey(op, target, engine, &waiting).await?;
+    let histories = Histories::default();
     let mut failed = Vec::new();
     let mut ready = Vec::new();
     for (request, survey) in waiting.into_iter().zip(surveys) {
-        let objection = match verdict(op, &request, &now)? {
+        let objection = match verdict(op, &request, &now, &histories)? {
             Verdict::Refused(why) => Some(format!("no longer allowed: {why}")),
             Verdict::Allowed(terms) if !super::acts::met(op, &request, &terms) => Some(
                 "no longer allowed: the policies now ask for approvals that it does not have"
@@ -103,7 +105,7 @@ async fn not_now(
         return Ok(Some(format!("{error}")));
     }
     if !report.revokes_done {
-        let last = sweep::last_success(op, target)?;
+        let last = remember::last_success(op, target)?;
         if last.is_none_or(|at| now.at.since(at) > op.rules.sweep_within) {
             return Ok(Some(format!(
                 "no sweep has finished within {}; access that nobody takes back is not given. Run: jit sweep",

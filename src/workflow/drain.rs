@@ -9,6 +9,7 @@ use crate::stores::{
 };
 
 use super::acts::{self, Incoming};
+use super::history::Histories;
 use super::submission::{Act, Submission, Urgency};
 use super::{Operator, events, failpoint};
 
@@ -47,6 +48,7 @@ pub struct Drained {
 pub async fn drain(op: &Operator, whose: Whose<'_>) -> Result<Drained, StoreError> {
     let started = Instant::now();
     let mut drained = Drained::default();
+    let histories = Histories::default();
     let mut read: Vec<(Urgency, Deposit, Result<Submission, String>)> = Vec::new();
     for deposit in op.inbox.deposits(PER_PERSON)? {
         if let Whose::Mine(person) = whose
@@ -73,7 +75,7 @@ pub async fn drain(op: &Operator, whose: Whose<'_>) -> Result<Drained, StoreErro
         }
         // Targets go on with their revokes in between.
         tokio::task::yield_now().await;
-        match one(op, &deposit, submission.as_ref(), &mut drained) {
+        match one(op, &deposit, submission.as_ref(), &histories, &mut drained) {
             Ok(()) => {}
             Err(error @ (StoreError::Unwritable { .. } | StoreError::Busy { .. })) => {
                 return Err(error);
@@ -89,6 +91,7 @@ fn one(
     op: &Operator,
     deposit: &Deposit,
     submission: Result<&Submission, &String>,
+    histories: &Histories,
     drained: &mut Drained,
 ) -> Result<(), StoreError> {
     if op.ledger.submission(&deposit.digest)?.is_some() {
@@ -114,6 +117,7 @@ fn one(
                         Content::Unacceptable(_) => &[],
                     },
                     now: &now,
+                    histories,
                 };
                 let word = submission.act.word();
                 match acts::judge(op, &incoming)? {

@@ -7,6 +7,7 @@ use crate::stores::{Change, Effect, FindLeases, FindRequests};
 
 use super::activate::{self, Intent};
 use super::acts::{Verdict, verdict};
+use super::history::Histories;
 use super::target::{Failing, TargetReport};
 use super::{Operator, clock, commit_each, events, publish, revoke};
 
@@ -31,6 +32,7 @@ pub async fn granting(
     engine.end_own(&ids).await?;
     let now = op.now();
     let clock_is_right = clock::behind(&now, &op.ledger.seen()?) <= clock::TOLERANCE;
+    let histories = Histories::default();
     let mut forward = Vec::new();
     let mut changes = Vec::new();
     for request in found {
@@ -56,7 +58,7 @@ pub async fn granting(
                 "the clock was set back before the grant was finished".to_owned(),
             ))
         } else {
-            match verdict(op, &request, &now)? {
+            match verdict(op, &request, &now, &histories)? {
                 Verdict::Refused(why) => Some(failed(format!("no longer allowed: {why}"))),
                 Verdict::Allowed(_) => None,
             }
