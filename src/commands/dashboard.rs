@@ -6,8 +6,8 @@ use serde_json::json;
 use crate::access::{State, Ttl};
 use crate::failure::Exit;
 use crate::ui::{self, Format};
+use crate::workflow::mailbox::Answer;
 use crate::workflow::remember;
-use crate::workflow::view::Answer;
 
 use super::context::{Context, Reach};
 use super::list;
