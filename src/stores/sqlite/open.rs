@@ -141,11 +141,17 @@ fn closed_to_others(path: &Path) -> Result<(), StoreError> {
 fn attempt(path: &Path, access: Access) -> Result<(Connection, LedgerId), Fault> {
     let nofollow = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = match access {
-        Access::ReadOnly => Connection::open_with_flags_and_vfs(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_ONLY | nofollow,
-            c"unix-none",
-        )?,
+        Access::ReadOnly => {
+            let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | nofollow;
+            if log_of(path).exists() {
+                Connection::open_with_flags_and_vfs(path, read_only, c"unix-none")?
+            } else {
+                // Closed in order, so without a log, and none can be made now: then only a database that is said to
+                // change no more can be opened (sqlite.org/wal.html, section 5).
+                let uri = format!("{}?immutable=1", uri_of(path));
+                Connection::open_with_flags(uri, read_only | OpenFlags::SQLITE_OPEN_URI)?
+            }
+        }
         Access::Shared | Access::Exclusive => {
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | nofollow)?
         }
@@ -164,6 +170,29 @@ fn attempt(path: &Path, access: Access) -> Result<(Connection, LedgerId), Fault>
     let id = rows::text(&connection, sql::LEDGER_ID, [])?
         .ok_or_else(|| Fault::Document("it has no id".into()))?;
     Ok((connection, LedgerId(id)))
+}
+
+/// The write-ahead log beside a database.
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// A path as SQLite's `file:` URIs spell it (sqlite.org/uri.html): every byte but the plainest escaped.
+fn uri_of(path: &Path) -> String {
+    use std::fmt::Write;
+    use std::os::unix::ffi::OsStrExt;
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {
+            uri.push(char::from(*byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri
 }
 
 /// What every connection needs, whatever the file says.
