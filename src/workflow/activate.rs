@@ -40,6 +40,11 @@ pub async fn approved(
     if waiting.is_empty() {
         return Ok(());
     }
+    if let Err(error) = publish::prove_writable(op) {
+        report.audit_error(&error);
+        report.held_back = Some(error.to_string());
+        return Ok(());
+    }
     if let Some(why) = not_now(op, target, engine, report, &now).await? {
         report.held_back = Some(why);
         return Ok(());
@@ -98,9 +103,6 @@ async fn not_now(
         return Ok(Some(format!(
             "the clock is {behind} behind what the ledger has seen; if it is right now: jit ledger clock --accept"
         )));
-    }
-    if let Err(error) = publish::prove_writable(op) {
-        return Ok(Some(format!("{error}")));
     }
     if !report.revokes_done {
         let last = sweep::last_success(op, target)?;
