@@ -1,6 +1,7 @@
 //! The law book: one file a law or a feature, on real servers and with real users. One program, so that each
 //! server is started once. See `support`.
 
+mod audit_first;
 mod crash;
 mod engine_mysql;
 mod engine_postgres;

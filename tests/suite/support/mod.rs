@@ -16,6 +16,7 @@
 pub mod client;
 pub mod jit;
 pub mod mariadb;
+pub mod mount;
 pub mod mysql;
 pub mod people;
 pub mod postgres;
