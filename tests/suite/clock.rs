@@ -48,7 +48,9 @@ fn a_clock_set_back_grants_nothing_and_leases_end_by_elapsed_time(server: &Serve
     assert!(refused.err.contains("clock"), "{refused}");
     assert_eq!(shop.state(&asked), "approved");
     assert!(!shop.reads("jitbob", "email"), "nothing is granted");
-    at(&shop, "-1d", &cron(), &["doctor"]).exit(1).says("FAIL clock");
+    at(&shop, "-1d", &cron(), &["doctor"])
+        .exit(1)
+        .says("FAIL clock");
     assert_eq!(shop.state(&short), "active");
 
     // By the wall clock it has a day and some seconds left; by the boot clock it is over.
@@ -57,15 +59,27 @@ fn a_clock_set_back_grants_nothing_and_leases_end_by_elapsed_time(server: &Serve
     assert_eq!(shop.state(&short), "ended");
     assert!(!shop.reads("jitalice", "email"));
     assert_eq!(shop.state(&long), "active");
-    assert!(!shop.reads("jitbob", "email"), "sweeping does not cure the clock");
+    assert!(
+        !shop.reads("jitbob", "email"),
+        "sweeping does not cure the clock"
+    );
 
     // It says so until a person accepts it, who must be an operator.
-    at(&shop, "-1d", &cron(), &["ledger", "clock"]).exit(1).says("behind");
-    assert_ne!(at(&shop, "-1d", &alice(), &["ledger", "clock", "--accept"]).code, 0);
+    at(&shop, "-1d", &cron(), &["ledger", "clock"])
+        .exit(1)
+        .says("behind");
+    assert_ne!(
+        at(&shop, "-1d", &alice(), &["ledger", "clock", "--accept"]).code,
+        0
+    );
     at(&shop, "-1d", &carol(), &["ledger", "clock", "--accept"]).ok();
     at(&shop, "-1d", &cron(), &["sweep"]).ok();
     assert!(shop.reads("jitbob", "email"));
-    assert_eq!(shop.show(&long)["expires_at"], expiry, "nothing moves an expiry");
+    assert_eq!(
+        shop.show(&long)["expires_at"],
+        expiry,
+        "nothing moves an expiry"
+    );
     let accepted = shop.events("clock_accepted");
     assert_eq!(accepted.len(), 1);
     assert_eq!(accepted[0]["actor"], "jitcarol");
@@ -132,16 +146,23 @@ fn who_has_not_swept_lately_does_not_grant_on_approve(server: &Server) {
     let shop = Shop::on(server);
     let settings = shop.jit.path("etc/config.yaml");
     let text = std::fs::read_to_string(&settings).expect("the settings");
-    std::fs::write(&settings, text.replace("targets:\n", "sweep_within: 3s\ntargets:\n"))
-        .expect("root may");
+    std::fs::write(
+        &settings,
+        text.replace("targets:\n", "sweep_within: 3s\ntargets:\n"),
+    )
+    .expect("root may");
     let first = shop.ask(&alice(), "email", "1h", &[]);
     let second = shop.ask(&alice(), "phone", "1h", &[]);
     shop.sweep().ok();
     // carol is an operator: her command drains and grants, as long as somebody sweeps.
-    shop.jit(&carol(), &["approve", &first, "--yes"]).ok().says("active");
+    shop.jit(&carol(), &["approve", &first, "--yes"])
+        .ok()
+        .says("active");
     assert!(shop.reads("jitalice", "email"));
     std::thread::sleep(Duration::from_millis(3200));
-    shop.jit(&carol(), &["approve", &second, "--yes"]).ok().says("no sweep");
+    shop.jit(&carol(), &["approve", &second, "--yes"])
+        .ok()
+        .says("no sweep");
     assert_eq!(shop.state(&second), "approved");
     assert!(!shop.reads("jitalice", "phone"));
     shop.jit(&cron(), &["doctor"]).exit(1).says("sweep_within");

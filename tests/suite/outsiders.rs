@@ -12,7 +12,9 @@ use crate::support::host::Host;
 use crate::support::people::{Person, alice, bob, cron, mallory};
 use crate::support::server::{Kind, Server};
 use crate::support::shop::{POLICY, Shop};
-use crate::support::{mariadb, mysql, on_every_server, on_mysql_and_mariadb, on_postgres, postgres};
+use crate::support::{
+    mariadb, mysql, on_every_server, on_mysql_and_mariadb, on_postgres, postgres,
+};
 
 /// No revoke behind somebody's lock takes longer than this: it has gone through, or it has been given up for now.
 const BOUND: Duration = Duration::from_secs(45);
@@ -45,7 +47,9 @@ on_postgres!(
 fn every_advisory_lock_that_a_login_can_take(server: &Server) {
     let shop = Shop::on(server);
     let id = shop.lease(&alice(), "email", "1h");
-    let mut session = server.session(&shop.as_account("jitmallory")).expect("a login");
+    let mut session = server
+        .session(&shop.as_account("jitmallory"))
+        .expect("a login");
     session
         .sql(
             "SELECT count(pg_advisory_lock(n)) FROM generate_series(-2000, 2000) n; \
@@ -63,12 +67,22 @@ fn every_advisory_lock_that_a_login_can_take(server: &Server) {
 }
 
 fn a_table_locked_in_every_mode_by_a_login_that_may_write_it(server: &Server) {
-    for mode in ["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "ROW EXCLUSIVE"] {
+    for mode in [
+        "ACCESS EXCLUSIVE",
+        "EXCLUSIVE",
+        "SHARE ROW EXCLUSIVE",
+        "ROW EXCLUSIVE",
+    ] {
         let shop = Shop::on(server);
         let id = shop.lease(&alice(), "email", "1h");
         let table = shop.table("customers");
-        shop.dba(&format!("GRANT UPDATE ON {table} TO {}", shop.account("jitalice")));
-        let mut session = server.session(&shop.as_account("jitalice")).expect("a login");
+        shop.dba(&format!(
+            "GRANT UPDATE ON {table} TO {}",
+            shop.account("jitalice")
+        ));
+        let mut session = server
+            .session(&shop.as_account("jitalice"))
+            .expect("a login");
         session
             .sql(&format!("BEGIN; LOCK TABLE {table} IN {mode} MODE"))
             .expect("who may UPDATE may lock");
@@ -80,7 +94,10 @@ fn a_table_locked_in_every_mode_by_a_login_that_may_write_it(server: &Server) {
 
 /// A transaction of alice's that has planned a SELECT under her lease.
 fn prepared(shop: &Shop<'_>) -> Session {
-    let mut session = shop.server.session(&shop.as_account("jitalice")).expect("a login");
+    let mut session = shop
+        .server
+        .session(&shop.as_account("jitalice"))
+        .expect("a login");
     session
         .sql(&format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ; PREPARE p AS SELECT email FROM {}; EXECUTE p; \
@@ -101,7 +118,9 @@ fn an_open_transaction_with_a_prepared_statement_is_reported(server: &Server) {
     let revoked = &shop.events("revoked")[0];
     let sessions = revoked["observed"]["sessions"].as_array().expect("a list");
     assert!(
-        sessions.iter().any(|s| s["id"] == pid && s["ended"] == false),
+        sessions
+            .iter()
+            .any(|s| s["id"] == pid && s["ended"] == false),
         "{revoked:#}"
     );
     assert!(session.sql("FETCH 1 FROM c").is_ok(), "reported, not ended");
@@ -123,7 +142,9 @@ fn an_open_transaction_with_a_prepared_statement_is_ended_where_the_policy_says_
     let revoked = &shop.events("revoked")[0];
     let sessions = revoked["observed"]["sessions"].as_array().expect("a list");
     assert!(
-        sessions.iter().any(|s| s["id"] == pid && s["ended"] == true),
+        sessions
+            .iter()
+            .any(|s| s["id"] == pid && s["ended"] == true),
         "{revoked:#}"
     );
     assert!(session.sql("FETCH 1 FROM c").is_err(), "ended");
@@ -144,7 +165,9 @@ fn a_table_locked_for_writing(server: &Server) {
         shop.database,
         shop.account("jitmallory")
     ));
-    let mut session = server.session(&shop.as_account("jitmallory")).expect("a login");
+    let mut session = server
+        .session(&shop.as_account("jitmallory"))
+        .expect("a login");
     session
         .sql(&format!(
             "LOCK TABLES {} WRITE, {} WRITE",
@@ -177,8 +200,18 @@ fn settled(shop: &Shop<'_>, id: &str, session: Session) {
 fn every_named_lock_and_an_open_transaction(server: &Server) {
     let shop = Shop::on(server);
     let id = shop.lease(&alice(), "email", "1h");
-    let mut session = server.session(&shop.as_account("jitalice")).expect("a login");
-    for name in ["jit", "sweep", "grant", "revoke", "shop", "ledger", &shop.database] {
+    let mut session = server
+        .session(&shop.as_account("jitalice"))
+        .expect("a login");
+    for name in [
+        "jit",
+        "sweep",
+        "grant",
+        "revoke",
+        "shop",
+        "ledger",
+        &shop.database,
+    ] {
         session
             .sql(&format!("SELECT GET_LOCK('{name}', 0)"))
             .expect("anybody may");
@@ -200,15 +233,27 @@ fn a_global_read_lock_is_loud_and_bounded_and_the_revoke_comes_after_it(server: 
     let host = Host::new(&[
         ("still", &own),
         ("postgres", postgres::shared()),
-        ("other", if server.kind() == Kind::Mysql { mariadb::shared() } else { mysql::shared() }),
+        (
+            "other",
+            if server.kind() == Kind::Mysql {
+                mariadb::shared()
+            } else {
+                mysql::shared()
+            },
+        ),
     ]);
     let id = host.ask(&alice(), "still", "email", "1h");
     let one = host.ask(&alice(), "postgres", "email", "1h");
     let two = host.ask(&alice(), "other", "email", "1h");
     host.sweep().ok();
     let shop = host.at("still");
-    shop.dba(&format!("GRANT RELOAD ON *.* TO {}", shop.account("jitmallory")));
-    let mut session = own.session(&shop.as_account("jitmallory")).expect("a login");
+    shop.dba(&format!(
+        "GRANT RELOAD ON *.* TO {}",
+        shop.account("jitmallory")
+    ));
+    let mut session = own
+        .session(&shop.as_account("jitmallory"))
+        .expect("a login");
     session.sql("FLUSH TABLES WITH READ LOCK").expect("it may");
     for lease in [&id, &one, &two] {
         host.jit(&alice(), &["return", lease]).ok();
@@ -232,10 +277,14 @@ fn a_global_read_lock_is_loud_and_bounded_and_the_revoke_comes_after_it(server: 
 fn a_handler_left_open_is_reported(server: &Server) {
     let shop = Shop::on(server);
     let id = shop.lease(&alice(), "email", "1h");
-    let mut session = server.session(&shop.as_account("jitalice")).expect("a login");
+    let mut session = server
+        .session(&shop.as_account("jitalice"))
+        .expect("a login");
     // MySQL asks for SELECT on the whole table when it reads; MariaDB lets one column do (facts-mysql).
     let opened = session.sql(&format!("HANDLER {} OPEN AS h", shop.table("customers")));
-    let opened = opened.and_then(|_| session.sql("HANDLER h READ FIRST")).is_ok();
+    let opened = opened
+        .and_then(|_| session.sql("HANDLER h READ FIRST"))
+        .is_ok();
     assert_eq!(opened, server.kind() == Kind::Mariadb);
     let number = session.id();
     goes_through(&shop, &id);
@@ -296,7 +345,10 @@ fn a_lock_on_every_file_that_others_can_open_stops_nothing(server: &Server) {
     let shop = Shop::on(server);
     let id = shop.lease(&alice(), "email", "1h");
     // An audit file that everybody may read, as some hosts want it.
-    for (path, mode) in [("var/log/jit", 0o2775 & !0o002), ("var/log/jit/audit.jsonl", 0o664)] {
+    for (path, mode) in [
+        ("var/log/jit", 0o2775 & !0o002),
+        ("var/log/jit/audit.jsonl", 0o664),
+    ] {
         let path = shop.jit.path(path);
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("root may");
     }
@@ -353,20 +405,31 @@ fn flooded(server: &Server, text: impl Fn(&Shop<'_>, usize) -> String) {
     };
     // Not at the end of the sweep: at its beginning.
     while shop.has_row("jitalice", "customers", "email") {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the due revoke waits");
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "the due revoke waits"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
     let due_after = begun.elapsed();
     while shop.has_row("jitbob", "customers", "phone") {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the return waits");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "the return waits"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
     let returned_after = begun.elapsed();
     let output = background.join().expect("the sweep");
     let took = begun.elapsed();
-    eprintln!("flood: due revoke after {due_after:?}, return after {returned_after:?}, sweep {took:?}\n{output}");
+    eprintln!(
+        "flood: due revoke after {due_after:?}, return after {returned_after:?}, sweep {took:?}\n{output}"
+    );
     assert!(took < Duration::from_secs(100), "{took:?}");
-    assert_eq!((shop.state(&due), shop.state(&other)), ("ended".into(), "ended".into()));
+    assert_eq!(
+        (shop.state(&due), shop.state(&other)),
+        ("ended".into(), "ended".into())
+    );
 }
 
 fn a_flood_of_requests_stops_no_revoke_and_no_return(server: &Server) {
@@ -380,7 +443,9 @@ fn a_flood_of_requests_stops_no_revoke_and_no_return(server: &Server) {
 
 fn a_flood_of_returns_and_rubbish_stops_no_revoke_and_no_return(server: &Server) {
     flooded(server, |_, number| match number % 2 {
-        0 => format!(r#"{{"v":1,"nonce":"{number:032x}","act":{{"do":"return","id":"abcdefgh"}}}}"#),
+        0 => {
+            format!(r#"{{"v":1,"nonce":"{number:032x}","act":{{"do":"return","id":"abcdefgh"}}}}"#)
+        }
         _ => format!("rubbish {number}"),
     });
 }
