@@ -15,8 +15,8 @@ use crate::stores::{Change, Effect, FindRequests, Lock, StoreError};
 use super::drain::{Drained, Whose, drain};
 use super::target::{Failing, Overdue, TargetReport};
 use super::{
-    Operator, activate, arrive, commit_each, events, overdue, publish, recover, remember, revoke,
-    strays,
+    Operator, activate, arrive, belongs, commit_each, events, overdue, publish, recover, remember,
+    revoke, strays,
 };
 
 /// Draining begins at the latest after this long, even if a target has not answered by then.
@@ -277,8 +277,9 @@ async fn give(
         return Ok(());
     }
     arrive::submitted(op, name, engine, report).await?;
+    belongs::to_us(op, name, engine).await?;
     recover::granting(op, name, engine, report).await?;
-    activate::approved(op, name, engine, report).await?;
+    activate::approved(op, name, engine, report, whole).await?;
     if whole {
         strays::take(op, name, engine, report).await?;
         remember::remember_columns(op, name, engine).await?;

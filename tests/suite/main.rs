@@ -1,6 +1,9 @@
 //! The law book: one file a law or a feature, on real servers and with real users. One program, so that each
 //! server is started once. See `support`.
 
+mod audit_first;
+mod audit_trail;
+mod clock;
 mod commands;
 mod crash;
 mod demo;
@@ -15,6 +18,7 @@ mod ledger;
 mod lying_server;
 mod mailboxes;
 mod names;
+mod outsiders;
 mod people;
 mod policies;
 mod refusals;
@@ -24,3 +28,4 @@ mod size;
 mod standing;
 mod story;
 mod support;
+mod targets;
