@@ -158,13 +158,13 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
 
 fn column(context: &Context, text: &str) -> Result<TableColumns> {
     let (_, typed) = words::split_target(&[text.to_owned()])?;
-    let offered = Vec::new();
+    let offered = context.protected()?;
     let target = context
         .target_names()
         .first()
         .map(|t| (*t).clone())
         .unwrap_or_else(|| "".into());
-    let (mut tables, _) = words::resolve(typed, &target, &offered)?;
+    let (mut tables, _) = words::resolve(typed, &target, &offered, &offered)?;
     Ok(tables.remove(0))
 }
 

@@ -13,6 +13,7 @@ mod mailboxes;
 mod names;
 mod people;
 mod policies;
+mod readme;
 mod servers;
 mod settings;
 mod size;
