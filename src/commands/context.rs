@@ -91,19 +91,30 @@ impl Context {
     /// # Errors
     /// [`Exit::Settings`] for wrong settings, policies, modes or a ledger that belongs to another settings file.
     pub fn open(common: &Common) -> Result<Self> {
+        Self::with(common, |settings, rules, me| {
+            let LedgerPlace::Sqlite(path) = &settings.ledger;
+            Ok(if sqlite::may_operate(path)? {
+                Reach::Operator(Box::new(operator(settings, rules, me)?))
+            } else {
+                Reach::Mailbox(Box::new(rules))
+            })
+        })
+    }
+
+    /// The same for what settings and policies alone can answer: no ledger is looked for, so that policies can be
+    /// checked wherever they are written.
+    pub fn of_rules(common: &Common) -> Result<Self> {
+        Self::with(common, |_, rules, _| Ok(Reach::Mailbox(Box::new(rules))))
+    }
+
+    fn with(
+        common: &Common,
+        reach: impl FnOnce(&Settings, Rules, Person) -> Result<Reach>,
+    ) -> Result<Self> {
         let settings = load_settings(common)?;
         let identity = identity::who_am_i()?;
         let rules = rules(&settings, common.verbose)?;
-        let LedgerPlace::Sqlite(path) = &settings.ledger;
-        let reach = if sqlite::may_operate(path)? {
-            Reach::Operator(Box::new(operator(
-                &settings,
-                rules,
-                identity.person.clone(),
-            )?))
-        } else {
-            Reach::Mailbox(Box::new(rules))
-        };
+        let reach = reach(&settings, rules, identity.person.clone())?;
         Ok(Self {
             common: common.clone(),
             format: common.output,
@@ -283,9 +294,10 @@ impl Context {
         }
         let mut columns = match &self.reach {
             Reach::Operator(_) => Vec::new(),
-            Reach::Mailbox(_) => self
-                .mailbox_as_it_is()?
-                .map_or(Vec::new(), |view| view.columns),
+            // Without an inbox there is a little less to fill in.
+            Reach::Mailbox(_) => {
+                (self.mailbox_as_it_is().ok().flatten()).map_or(Vec::new(), |view| view.columns)
+            }
         };
         for (target, catalog) in &known {
             let fold = rules.ignores_column_case(target);

@@ -23,7 +23,7 @@ mod words;
 
 use anyhow::Result;
 
-use crate::cli::{Cli, Command, SchemaOf};
+use crate::cli::{self, Cli, Command, SchemaOf};
 use crate::failure::{Exit, classify};
 use crate::ui;
 
@@ -82,6 +82,21 @@ async fn run(cli: Cli) -> Result<Exit> {
             }
             return Ok(Exit::Done);
         }
+        Command::Settings { origin } => {
+            return settings::run(&Context::of_rules(common)?, *origin);
+        }
+        Command::Policy(cli::Policy::Schema) => {
+            ui::json(&crate::policy::schema())?;
+            return Ok(Exit::Done);
+        }
+        Command::Policy(command @ (cli::Policy::Check { live: false } | cli::Policy::Test)) => {
+            return policy::run(&Context::of_rules(common)?, command).await;
+        }
+        Command::Policy(command @ cli::Policy::Explain(_)) => {
+            // A ledger, where there is one, knows the columns that globs stand for.
+            let context = Context::open(common).or_else(|_| Context::of_rules(common))?;
+            return policy::run(&context, command).await;
+        }
         Command::Completions { shell } => {
             use clap::CommandFactory;
             // Into memory first: the generator panics on a closed pipe.
@@ -111,11 +126,11 @@ async fn run(cli: Cli) -> Result<Exit> {
         }
         Command::Extend(arguments) => request::extend(context, arguments).await,
         Command::Sweep(arguments) => sweep::run(context, arguments).await,
-        Command::Settings { origin } => settings::run(context, *origin),
         Command::Init(_)
         | Command::Ledger(_)
         | Command::Audit(_)
         | Command::Schema { .. }
+        | Command::Settings { .. }
         | Command::Completions { .. } => Ok(Exit::Done),
     }
 }

@@ -19,10 +19,7 @@ pub async fn run(context: &Context, command: &cli::Policy) -> Result<Exit> {
         cli::Policy::Check { live } => check(context, *live).await,
         cli::Policy::Explain(arguments) => explain(context, arguments).await,
         cli::Policy::Test => test(context),
-        cli::Policy::Schema => {
-            ui::json(&crate::policy::schema())?;
-            Ok(Exit::Done)
-        }
+        cli::Policy::Schema => Ok(Exit::Done), // needs no settings, so it was answered before
         cli::Policy::Show { hash } => show(context, hash),
     }
 }
@@ -101,7 +98,7 @@ async fn explain(context: &Context, arguments: &cli::Explain) -> Result<Exit> {
     } else {
         Vec::new()
     };
-    let (tables, filled) = words::resolve(typed, &target, &offered)?;
+    let (tables, filled) = words::resolve(typed, &target, &offered, &offered)?;
     for text in filled {
         ui::note(&ui::escape(&text))?;
     }

@@ -24,12 +24,13 @@ pub async fn run(context: &Context, arguments: &cli::Request) -> Result<Exit> {
     let now = context.now().at;
     let (typed_target, typed) = words::split_target(&arguments.what)?;
     let target = words::target(typed_target, &context.target_names())?;
-    let offered = if words::needs_columns(&typed) {
-        context.columns_of(&context.me.name).await?
+    let (protected, offered) = if words::needs_columns(&typed) {
+        let offered = context.columns_of(&context.me.name).await?;
+        (context.protected()?, offered)
     } else {
-        Vec::new()
+        (Vec::new(), Vec::new())
     };
-    let (tables, filled) = words::resolve(typed, &target, &offered)?;
+    let (tables, filled) = words::resolve(typed, &target, &protected, &offered)?;
     let ttl = match (&arguments.ttl, &arguments.until) {
         (Some(text), _) => words::duration(text, "--for")?,
         (None, Some(text)) => {

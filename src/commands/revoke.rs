@@ -206,8 +206,7 @@ async fn column(
         None => {
             let here = |of: &TargetName| target.is_none_or(|target| target == of);
             let mut names: BTreeSet<TableName> = context
-                .columns_of(&context.me.name)
-                .await?
+                .protected()?
                 .into_iter()
                 .filter(|offer| here(&offer.target))
                 .map(|offer| offer.table)

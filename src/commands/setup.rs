@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::access::TargetName;
 use crate::cli;
-use crate::engines::{self, Address, Needs, SetupGroup};
+use crate::engines::{self, Address, EngineError, Needs, SetupGroup};
 use crate::failure::{Exit, Failure};
 use crate::stores::FindLeases;
 use crate::ui::{self, Format};
@@ -45,7 +45,15 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
         Some(url) => privileged(url, &own)?,
         None => own.clone(),
     };
-    let mut engine = engines::connect(&address).await?;
+    let mut engine = match engines::connect(&address).await {
+        Err(error @ EngineError::Denied { .. }) if arguments.as_url.is_none() => {
+            return Err(Failure::new(Exit::Unreachable, error.to_string())
+                .hint("is that account not there yet? Then connect as somebody who may make it:")
+                .hint(format!("jit setup {name} --as-url URL"))
+                .into());
+        }
+        connected => connected?,
+    };
     let catalog = engine.catalog().await?;
     let ledger = match &context.reach {
         Reach::Operator(op) => Some(op.ledger.id().clone()),

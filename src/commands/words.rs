@@ -99,6 +99,7 @@ pub fn needs_columns(typed: &[(TypedTable, TypedColumns)]) -> bool {
 pub fn resolve(
     typed: Vec<Typed>,
     target: &TargetName,
+    protected: &[ColumnView],
     offered: &[ColumnView],
 ) -> Result<(Vec<TableColumns>, Vec<String>)> {
     let mut tables: Vec<TableColumns> = Vec::new();
@@ -107,7 +108,7 @@ pub fn resolve(
         let name = match table.schema {
             Some(schema) => TableName::new(schema, table.table),
             None => {
-                let name = the_only(&table.table, target, offered)?;
+                let name = the_only(&table.table, target, protected)?;
                 filled.push(format!("{} is {name}", syntax::quoted_if_odd(&table.table)));
                 name
             }
@@ -158,8 +159,8 @@ pub fn resolve(
     Ok((tables, filled))
 }
 
-fn the_only(table: &str, target: &TargetName, offered: &[ColumnView]) -> Result<TableName> {
-    let names: BTreeSet<TableName> = offered
+fn the_only(table: &str, target: &TargetName, protected: &[ColumnView]) -> Result<TableName> {
+    let names: BTreeSet<TableName> = protected
         .iter()
         .filter(|offer| offer.target == *target && offer.table.table == table)
         .map(|offer| offer.table.clone())
@@ -167,7 +168,7 @@ fn the_only(table: &str, target: &TargetName, offered: &[ColumnView]) -> Result<
     if names.is_empty() {
         return Err(Failure::new(
             Exit::NoSuch,
-            format!("no protected table on {target} that you may request from is called {table}"),
+            format!("no protected table on {target} is called {table}"),
         )
         .hint(format!("jit columns {target}"))
         .hint(format!("or write it in full, as in public.{table}:COLUMN"))

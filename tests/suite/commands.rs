@@ -98,9 +98,7 @@ fn without_settings_every_command_says_what_to_do() {
         command.env_remove("JIT_CONFIG");
         // a machine of somebody who uses jit may have /etc/jit
         if !std::path::Path::new("/etc/jit/config.yaml").exists() {
-            run(&mut command, "")
-                .exit(8)
-                .says("next: make some: jit init");
+            run(&mut command, "").exit(8).says("make some: jit init");
         }
         let mut command = jit.command(&alice(), arguments);
         command.env("JIT_CONFIG", "/nowhere/config.yaml");
@@ -112,7 +110,16 @@ fn without_settings_every_command_says_what_to_do() {
 fn without_a_ledger_an_operator_is_told_to_make_one() {
     let jit = Install::new();
     jit.run(&root(), &["sweep"]).exit(5).says("jit ledger init");
+    // What the files alone can answer needs none.
     jit.run(&root(), &["policy", "check"]).ok();
+    jit.run(&root(), &["policy", "test"]).ok();
+    jit.run(&root(), &["settings", "--origin"]).ok();
+    jit.run(&root(), &["policy", "explain", "a", "t.b:c"])
+        .exit(8)
+        .says("no target");
+    let mut command = jit.command(&root(), &["policy", "schema"]);
+    command.env("JIT_CONFIG", "/nowhere");
+    run(&mut command, "").ok();
 }
 
 #[test]
@@ -233,9 +240,7 @@ fn what_operators_would_reject_is_refused_at_once(server: &Server) {
         .says("only they may cancel");
     shop.jit(&alice, &["cancel", &id]).ok();
     // An operator is told at once of what lies in the inbox and what became of it.
-    shop.jit(&carol(), &["list"])
-        .ok()
-        .says("1 submission waits");
+    shop.jit(&carol(), &[]).ok().says("1 submission waits");
     shop.sweep().ok();
     shop.jit(&alice, &["cancel", &id]).exit(4).says("cancelled");
     shop.jit(&dave(), &["approve", &id, "--yes"]).exit(4);

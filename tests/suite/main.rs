@@ -21,6 +21,7 @@ mod names;
 mod outsiders;
 mod people;
 mod policies;
+mod readme;
 mod refusals;
 mod servers;
 mod settings;
