@@ -8,10 +8,11 @@ use crate::access::{At, ColumnName, TableColumns, TableName, TargetName, Ttl};
 use crate::failure::{Exit, Failure};
 use crate::workflow::view::ColumnView;
 
+/// Tables and columns as they were typed.
+pub type Typed = Vec<(TypedTable, TypedColumns)>;
+
 /// Splits `[TARGET] TABLE:COLS…`. A first word without a colon outside quotes is the target.
-pub fn split_target(
-    words: &[String],
-) -> Result<(Option<TargetName>, Vec<(TypedTable, TypedColumns)>)> {
+pub fn split_target(words: &[String]) -> Result<(Option<TargetName>, Typed)> {
     let usage = |error: syntax::SyntaxError| {
         Failure::new(Exit::Usage, error.to_string()).hint("jit columns shows what there is")
     };
@@ -94,7 +95,7 @@ pub fn needs_columns(typed: &[(TypedTable, TypedColumns)]) -> bool {
 /// Full names for what was typed: the schema from the only protected table of that name, `*` for all columns that
 /// I may ask for there. What was filled in is returned too, to be shown.
 pub fn resolve(
-    typed: Vec<(TypedTable, TypedColumns)>,
+    typed: Typed,
     target: &TargetName,
     protected: &[ColumnView],
     offered: &[ColumnView],
