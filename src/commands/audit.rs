@@ -77,6 +77,21 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     }
 }
 
+/// The file of the settings must be a plain one: a pipe in its place would be waited for without end. (One that is
+/// named on the command line may be a pipe: `<(zstdcat …)`.)
+fn plain(path: &Path) -> Result<()> {
+    let trouble = match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => return Ok(()),
+        Ok(_) => "it is not a regular file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(Failure::new(
+        Exit::Audit,
+        format!("cannot read {}: {trouble}", path.display()),
+    )
+    .into())
+}
+
 fn check(verifier: &mut Verifier, path: &Path) -> Result<()> {
     verifier.file(&path.display().to_string());
     each_line(path, |line, whole| {
@@ -118,6 +133,9 @@ fn verify(common: &Common, files: &[PathBuf], heads: &[String]) -> Result<Exit> 
         && let Some(ledger) = &ledger
     {
         expect_ledgers(&mut verifier, ledger)?;
+    }
+    if files.is_empty() {
+        own.iter().try_for_each(|file| plain(file))?;
     }
     for file in &own {
         check(&mut verifier, file)?;
@@ -211,6 +229,7 @@ fn tell(common: &Common, verdict: &Verdict, against_ledger: bool) -> Result<()> 
 fn head(common: &Common) -> Result<Exit> {
     let settings = load_settings(common)?;
     let mut last: Option<Vec<u8>> = None;
+    plain(&settings.audit)?;
     each_line(&settings.audit, |line, whole| {
         if whole {
             last = Some(line.to_vec());
@@ -242,6 +261,7 @@ pub fn check_default(context: &Context) -> Result<String> {
     let op = context.operator()?;
     let mut verifier = Verifier::of_ledger(op.ledger.id());
     expect_ledgers(&mut verifier, op.ledger.as_ref())?;
+    plain(&op.audit)?;
     check(&mut verifier, &op.audit)?;
     let verdict = verifier.end();
     match verdict.findings.first() {
@@ -258,6 +278,7 @@ fn search(common: &Common, arguments: &cli::Search) -> Result<Exit> {
     let now = clock::now().at;
     let wanted = Wanted::read(arguments, now)?;
     let mut found = Vec::new();
+    plain(&settings.audit)?;
     each_line(&settings.audit, |line, _| {
         if let Ok(event) = serde_json::from_slice::<Value>(line)
             && wanted.fits(&event)

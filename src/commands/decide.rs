@@ -195,5 +195,30 @@ pub fn tell(context: &Context, ids: &[RequestId]) -> Result<Exit> {
             }
         }
     }
+    came_of_it(context, &views)
+}
+
+/// An operator's own command has taken effect already, or has not: what could not be taken away is overdue, and
+/// what could not be given has failed.
+fn came_of_it(context: &Context, views: &[RequestView]) -> Result<Exit> {
+    if matches!(context.reach, Reach::Mailbox(_)) {
+        return Ok(Exit::Done);
+    }
+    let stuck = views
+        .iter()
+        .filter(|view| view.state == State::Revoking && view.outcome.is_some())
+        .count();
+    if stuck > 0 {
+        return Err(Failure::new(
+            Exit::Overdue,
+            format!("{stuck} request(s) could not be taken away yet"),
+        )
+        .hint("jit list --overdue")
+        .hint("jit sweep")
+        .into());
+    }
+    if views.iter().any(|view| view.state == State::Failed) {
+        return Ok(Exit::Failed);
+    }
     Ok(Exit::Done)
 }

@@ -14,6 +14,7 @@ use crate::workflow::remember;
 use crate::workflow::{Operator, clock, publish};
 
 use super::context::{Context, Reach};
+use super::lookup::{self, Filter, Which};
 use super::setup;
 
 /// A server's clock may differ from ours by this much before it is worth a line: expiry is by our clock.
@@ -59,6 +60,7 @@ pub async fn run(context: &Context) -> Result<Exit> {
             lines.extend(ledger(op));
             lines.extend(audit(context, op));
             lines.extend(sweeps(op));
+            lines.push(overdue(context));
             lines.extend(targets(context, op).await);
         }
         Reach::Mailbox(_) => {
@@ -260,6 +262,25 @@ fn sweeps(op: &Operator) -> Vec<Line> {
             }
         })
         .collect()
+}
+
+fn overdue(context: &Context) -> Line {
+    let filter = Filter {
+        which: Which::Overdue,
+        ..Filter::default()
+    };
+    match lookup::list(context, &filter) {
+        Ok(views) if views.is_empty() => Line::good("overdue", "nothing"),
+        Ok(views) => {
+            let ids: Vec<&str> = views.iter().map(|view| view.id.as_str()).collect();
+            Line::bad(
+                "overdue",
+                format!("should be gone and is not: {}", ids.join(" ")),
+                "jit list --overdue, jit show ID, then jit sweep",
+            )
+        }
+        Err(error) => Line::bad("overdue", format!("{error:#}"), "see disk and file modes"),
+    }
 }
 
 async fn targets(context: &Context, op: &Operator) -> Vec<Line> {

@@ -19,9 +19,11 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
         &context.target_names(),
     )?;
     let own = context.rules().targets[&name].clone();
-    if arguments.undo
-        && let Reach::Operator(op) = &context.reach
-    {
+    if arguments.undo {
+        // Who cannot see the leases cannot know that there are none.
+        let Reach::Operator(op) = &context.reach else {
+            return Err(context.not_operator("undo a set-up").into());
+        };
         let live = op.ledger.leases(&FindLeases::Live(Some(name.clone())))?;
         if let Some(lease) = live.first() {
             return Err(Failure::new(
@@ -127,6 +129,7 @@ pub fn needs(
     Needs {
         tables: leasable.tables,
         usage: leasable.usage,
+        end_sessions: leasable.end_sessions,
         login: own.user.as_str().into(),
         ledger,
     }

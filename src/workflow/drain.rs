@@ -48,6 +48,9 @@ pub struct Drained {
 pub async fn drain(op: &Operator, whose: Whose<'_>) -> Result<Drained, StoreError> {
     let started = Instant::now();
     let mut drained = Drained::default();
+    if let Whose::Everybody = whose {
+        recognise_all(op, &mut drained)?;
+    }
     let histories = Histories::default();
     let mut read: Vec<(Urgency, Deposit, Result<Submission, String>)> = Vec::new();
     for deposit in op.inbox.deposits(PER_PERSON)? {
@@ -190,6 +193,23 @@ fn rejected(deposit: &Deposit, act: Option<&Act>, why: &str) -> Change {
         effects: Vec::new(),
         events: vec![line],
     }
+}
+
+/// Looks at everybody who has a mailbox: somebody who has got another name need not hand anything in for what is
+/// open to be void.
+fn recognise_all(op: &Operator, drained: &mut Drained) -> Result<(), StoreError> {
+    for person in op.inbox.people()? {
+        match op.ledger.name_of(person.uid)? {
+            Some(known) if known != person.name => match recognise(op, &person) {
+                Ok(()) => {}
+                // Another operator has moved one of their requests meanwhile: the next sweep sees it.
+                Err(StoreError::Conflict(why)) => drained.errors.push(why),
+                Err(error) => return Err(error),
+            },
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Records who this is. Where the uid had another name before, it is another person now, and what the first one

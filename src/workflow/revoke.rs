@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::access::plan::{self, Plan};
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Standing,
-    State, TargetName,
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, Request, RequestId, State, TargetName,
 };
 use crate::audit::event::EventKind;
-use crate::engines::{Engine, EngineError, Verb};
+use crate::engines::{Engine, Verb};
 use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::events;
+use super::look::{distinct, explained};
 use super::target::{Failing, TargetReport};
 use super::{Operator, commit_each, failpoint};
 
@@ -68,9 +68,18 @@ impl Due {
 }
 
 /// Observes what is due and plans; changes nothing. What `--dry-run` prints and [`due`] runs.
-pub async fn plan(due: &Due, now: &Now, engine: &mut dyn Engine) -> Result<Plan, EngineError> {
+///
+/// # Errors
+/// Those of the ledger's reading and of the target.
+pub async fn plan(
+    op: &Operator,
+    target: &TargetName,
+    due: &Due,
+    now: &Now,
+    engine: &mut dyn Engine,
+) -> Result<Plan, Failing> {
     let privileges = distinct(due.due(now));
-    let observed = observe(engine, &privileges).await?;
+    let observed = explained(op, target, engine, &privileges).await?;
     Ok(plan::plan(
         now,
         &due.leases,
@@ -115,7 +124,7 @@ pub async fn due(
         engine.end_own(&unsure).await?;
     }
 
-    let plan = plan(&due, &now, engine).await?;
+    let plan = plan(op, target, &due, &now, engine).await?;
     let reports = engine.revoke(&plan.steps).await;
     failpoint::reach("revoke-sent");
     let taken: Vec<Privilege> = plan
@@ -126,7 +135,7 @@ pub async fn due(
     let after = if taken.is_empty() {
         HashMap::new()
     } else {
-        observe(engine, &taken).await?
+        explained(op, target, engine, &taken).await?
     };
     let evidence = Evidence::gather(engine, &due, &now, &plan, &taken).await;
     report.sessions += evidence.sessions.len();
@@ -152,29 +161,6 @@ fn unsure(due: &Due, now: &Now) -> Vec<RequestId> {
     ids.sort();
     ids.dedup();
     ids
-}
-
-/// One of each privilege.
-pub fn distinct<'l>(leases: impl IntoIterator<Item = &'l Lease>) -> Vec<Privilege> {
-    let mut seen = HashSet::new();
-    leases
-        .into_iter()
-        .filter(|lease| seen.insert(lease.key()))
-        .map(|lease| lease.privilege.clone())
-        .collect()
-}
-
-/// The standing of each, by key.
-pub async fn observe(
-    engine: &mut dyn Engine,
-    privileges: &[Privilege],
-) -> Result<HashMap<PrivilegeKey, Standing>, EngineError> {
-    let standings = engine.privileges(privileges).await?;
-    Ok(privileges
-        .iter()
-        .map(Privilege::key)
-        .zip(standings)
-        .collect())
 }
 
 /// Moves requests whose time is over to `revoking`, with a line a table. `due` is changed even where the ledger
