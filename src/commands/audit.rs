@@ -83,7 +83,7 @@ fn plain(path: &Path) -> Result<()> {
     let trouble = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => return Ok(()),
         Ok(_) => "it is not a regular file".to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) => return Err(unreadable(path, &error).into()),
     };
     Err(Failure::new(
         Exit::Audit,

@@ -71,6 +71,14 @@ pub fn rejected(outcome: &DrainedSubmission, me: &Person) -> Failure {
     Failure::new(exit, format!("rejected: {why}"))
 }
 
+/// The failure of an act that lies in the inbox and that operators will reject, as anybody can know: it is recorded
+/// as every act is, and said at once.
+pub fn foreseen(what: &str, next: &str) -> anyhow::Error {
+    Failure::new(Exit::Refused, format!("will be rejected: {what}"))
+        .hint(next)
+        .into()
+}
+
 /// Says on standard error what went wrong around it, without failing the command: the act itself is in the ledger.
 fn complain(report: &SweepReport) -> Result<()> {
     let targets = report.targets.iter().flat_map(|target| {
