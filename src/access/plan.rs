@@ -113,16 +113,15 @@ pub fn plan(
                     },
                 },
             }),
+            // A row that somebody made grantable is ours all the same: where others hold something because of it,
+            // the server refuses a REVOKE without CASCADE, and that is told.
             Some(Standing::Held {
-                named,
-                grantable,
-                contested,
-                ..
+                named, contested, ..
             }) => {
-                if let Some(why) = dispute(*grantable, contested.as_deref()) {
+                if let Some(why) = contested {
                     plan.settled.push(Settled {
                         lease: lease.id.clone(),
-                        how: Settlement::Disputed { why },
+                        how: Settlement::Disputed { why: why.clone() },
                     });
                     continue;
                 }
@@ -152,16 +151,6 @@ pub fn steps_for(privileges: Vec<Privilege>) -> Vec<RevokeStep> {
             .insert((column_of(&named), privilege.key()), privilege);
     }
     merge(rows)
-}
-
-fn dispute(grantable: bool, contested: Option<&str>) -> Option<String> {
-    match (contested, grantable) {
-        (Some(who), _) => Some(who.to_owned()),
-        (None, true) => Some(
-            "somebody gave the grantee the grant option on it: taking it away would cascade".into(),
-        ),
-        (None, false) => None,
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

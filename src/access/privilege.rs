@@ -170,7 +170,8 @@ pub enum Standing {
     Held {
         /// The names of today: these go into SQL.
         named: Named,
-        /// Postgres: somebody made our row grantable; a person decides (facts-postgres, "Other traps").
+        /// Postgres: somebody made our row grantable. It is never granted over; a REVOKE takes it where nobody else
+        /// depends on it (facts-postgres, "Other traps": 2BP01).
         grantable: bool,
         /// As `Privilege::stamp`, of this moment.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,10 +10,11 @@ use crate::access::{TargetName, Ttl};
 use crate::engines::{self, Address, Engine};
 use crate::failure::Exit;
 use crate::ui::{self, Format};
-use crate::workflow::sweep;
+use crate::workflow::remember;
 use crate::workflow::{Operator, clock, publish};
 
 use super::context::{Context, Reach};
+use super::lookup::{self, Filter, Which};
 use super::setup;
 
 /// A server's clock may differ from ours by this much before it is worth a line: expiry is by our clock.
@@ -59,6 +60,7 @@ pub async fn run(context: &Context) -> Result<Exit> {
             lines.extend(ledger(op));
             lines.extend(audit(context, op));
             lines.extend(sweeps(op));
+            lines.push(overdue(context));
             lines.extend(targets(context, op).await);
         }
         Reach::Mailbox(_) => {
@@ -86,21 +88,19 @@ pub async fn run(context: &Context) -> Result<Exit> {
     } else {
         for line in &lines {
             let mark = if line.ok { "ok  " } else { "FAIL" };
-            ui::say(&format!(
-                "{mark} {:<18} {}",
-                line.what,
-                ui::escape(&line.saw)
-            ))?;
+            let label = format!("{mark} {:<18} ", ui::escape(&line.what));
+            ui::say(&ui::hanging(&label, &line.saw, 24))?;
             if let Some(cure) = &line.cure {
-                ui::say(&ui::paragraph(&format!("cure: {cure}"), 5))?;
+                ui::say(&ui::hanging("     cure:", cure, 11))?;
             }
         }
+        ui::say(&if failed > 0 {
+            format!("{failed} of {} checks failed", lines.len())
+        } else {
+            format!("{} checks, all well", lines.len())
+        })?;
     }
-    if failed > 0 {
-        ui::note(&format!("{failed} of {} checks failed", lines.len()))?;
-        return Ok(Exit::Failed);
-    }
-    Ok(Exit::Done)
+    Ok(if failed > 0 { Exit::Failed } else { Exit::Done })
 }
 
 fn policies(context: &Context) -> Vec<Line> {
@@ -114,7 +114,7 @@ fn policies(context: &Context) -> Vec<Line> {
         let saw = if warnings == 0 {
             "no complaint".to_owned()
         } else {
-            format!("{warnings} warning(s): jit policy check")
+            format!("{}: jit policy check", ui::count(warnings, "warning"))
         };
         return vec![Line::good("policies", saw)];
     }
@@ -210,7 +210,7 @@ fn audit(context: &Context, op: &Operator) -> Vec<Line> {
         Ok(0) => {}
         Ok(count) => lines.push(Line::bad(
             "audit backlog",
-            format!("{count} event(s) are not in the file yet"),
+            format!("{} not in the file yet", ui::count(count as usize, "event")),
             "jit sweep",
         )),
         Err(error) => lines.push(Line::bad(
@@ -227,7 +227,7 @@ fn audit(context: &Context, op: &Operator) -> Vec<Line> {
 }
 
 fn sweeps(op: &Operator) -> Vec<Line> {
-    let record = match sweep::record(op) {
+    let record = match remember::record(op) {
         Ok(record) => record,
         Err(error) => {
             return vec![Line::bad(
@@ -262,6 +262,25 @@ fn sweeps(op: &Operator) -> Vec<Line> {
             }
         })
         .collect()
+}
+
+fn overdue(context: &Context) -> Line {
+    let filter = Filter {
+        which: Which::Overdue,
+        ..Filter::default()
+    };
+    match lookup::list(context, &filter) {
+        Ok(views) if views.is_empty() => Line::good("overdue", "nothing"),
+        Ok(views) => {
+            let ids: Vec<&str> = views.iter().map(|view| view.id.as_str()).collect();
+            Line::bad(
+                "overdue",
+                format!("should be gone and is not: {}", ids.join(" ")),
+                "jit list --overdue, jit show ID, then jit sweep",
+            )
+        }
+        Err(error) => Line::bad("overdue", format!("{error:#}"), "see disk and file modes"),
+    }
 }
 
 async fn targets(context: &Context, op: &Operator) -> Vec<Line> {

@@ -1,17 +1,21 @@
 //! `jit revoke` and `jit resume`: the kill switch.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use crate::access::hold::Selector;
-use crate::access::{RequestId, TableColumns};
+use crate::access::syntax::{self, TypedColumns};
+use crate::access::{ColumnName, RequestId, TableColumns, TableName, TargetName};
 use crate::cli;
 use crate::failure::{Exit, Failure};
-use crate::ui;
+use crate::ui::{self, Format};
 use crate::workflow::submission::Act;
+use crate::workflow::view::RequestView;
 
 use super::context::Context;
 use super::lookup::{self, Filter};
-use super::{decide, submit, words};
+use super::{decide, list, submit, words};
 
 pub async fn run(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
     let by_selector = arguments.everything
@@ -39,6 +43,7 @@ pub async fn run(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
 
 async fn by_id(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
     let mut ids: Vec<RequestId> = Vec::new();
+    let mut views = Vec::new();
     for id in &arguments.ids {
         let view = lookup::find(context, id, false)?;
         if view.state.is_final() {
@@ -50,14 +55,16 @@ async fn by_id(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
             .into());
         }
         if !ids.contains(&view.id) {
-            ids.push(view.id);
+            ids.push(view.id.clone());
+            views.push(view);
         }
     }
-    if !arguments.yes
-        && ui::can_ask()
-        && !decide::agreed(&format!("Take away {} request(s) now?", ids.len()))?
-    {
-        return Ok(Exit::Done);
+    if !arguments.yes {
+        ui::note(&list::rows(&views, context.now().at))?;
+        if !decide::agreed("Take this away now?")? {
+            ui::note("Nothing was changed.")?;
+            return Ok(Exit::Done);
+        }
     }
     submit::hand_in(
         context,
@@ -89,17 +96,26 @@ async fn settle(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
 }
 
 async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
+    admins_only(context, "revoke by selector", "jit revoke ID --reason …")?;
+    let open = lookup::list(context, &Filter::default())?;
+    let target = arguments.target.as_deref().map(TargetName::from);
+    if let Some(target) = &target
+        && !open.iter().any(|view| view.target == *target)
+    {
+        // One that has left the settings can still be named while something is open there.
+        words::target(Some(target.clone()), &context.target_names())?;
+    }
+    let column = match arguments.column.as_deref() {
+        Some(text) => Some(column(context, text, target.as_ref(), &open).await?),
+        None => None,
+    };
     let selector = Selector {
         requester: arguments.requester.clone(),
         grantee: arguments.grantee.as_deref().map(Into::into),
-        target: arguments.target.as_deref().map(Into::into),
-        column: arguments
-            .column
-            .as_deref()
-            .map(|text| column(context, text))
-            .transpose()?,
+        target,
+        column,
     };
-    let concerned = lookup::list(context, &Filter::default())?
+    let concerned = open
         .iter()
         .filter(|view| {
             selector
@@ -110,11 +126,19 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
                 && selector.target.as_ref().is_none_or(|t| *t == view.target)
         })
         .count();
+    if concerned == 0 {
+        ui::note(&format!(
+            "warning: nothing that is open is in the scope of {}; is it spelled right?",
+            ui::escape(&selector.to_string())
+        ))?;
+    }
     if !arguments.yes {
         ui::note(&format!(
-            "This ends up to {concerned} open request(s) of {selector}, and refuses new ones until jit resume."
+            "This ends up to {}, for {selector}, and refuses new ones until jit resume.",
+            ui::count(concerned, "open request")
         ))?;
         if !decide::agreed("Go on?")? {
+            ui::note("Nothing was changed.")?;
             return Ok(Exit::Done);
         }
     }
@@ -128,42 +152,100 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
     .await?;
     match handed.drained {
         Some(drained) => {
-            ui::say(&ui::escape(
-                drained.outcome.outcome.trim_start_matches("accepted: "),
-            ))?;
+            say_outcome(context, &drained)?;
             let overdue = drained.report.overdue().count();
             if overdue > 0 {
                 return Err(Failure::new(
                     Exit::Overdue,
-                    format!("{overdue} lease(s) could not be taken away yet"),
+                    format!(
+                        "{} could not be taken away yet",
+                        ui::count(overdue, "lease")
+                    ),
                 )
                 .hint("jit list --overdue")
                 .hint("jit sweep")
                 .into());
             }
         }
-        None => submit::say_next_sweep(context)?,
+        None => say_handed_in(context)?,
     }
     Ok(Exit::Done)
 }
 
-fn column(context: &Context, text: &str) -> Result<TableColumns> {
-    let (_, typed) = words::split_target(&[text.to_owned()])?;
-    let offered = Vec::new();
-    let target = context
-        .target_names()
-        .first()
-        .map(|t| (*t).clone())
-        .unwrap_or_else(|| "".into());
-    let (mut tables, _) = words::resolve(typed, &target, &offered)?;
-    Ok(tables.remove(0))
+/// What came of an act that is about no single request.
+fn say_outcome(context: &Context, drained: &submit::Drained) -> Result<()> {
+    let outcome = drained.outcome.outcome.trim_start_matches("accepted: ");
+    match context.format {
+        Format::Json => ui::json(&serde_json::json!({ "drained": true, "outcome": outcome }))?,
+        Format::Table => ui::say(&ui::escape(outcome))?,
+    }
+    Ok(())
+}
+
+fn say_handed_in(context: &Context) -> Result<()> {
+    if context.format == Format::Json {
+        ui::json(&serde_json::json!({ "drained": false, "outcome": null }))?;
+    }
+    submit::say_next_sweep(context)
+}
+
+/// The column of `--column`: in full, or in the only table of that name that policies or open requests know.
+async fn column(
+    context: &Context,
+    text: &str,
+    target: Option<&TargetName>,
+    open: &[RequestView],
+) -> Result<TableColumns> {
+    let (table, typed) = syntax::parse_columns(text)
+        .map_err(|error| Failure::new(Exit::Usage, format!("--column: {error}")))?;
+    let TypedColumns::Named(columns) = typed else {
+        return Err(Failure::new(Exit::Usage, "--column: name the column, TABLE:COLUMN").into());
+    };
+    let name = match table.schema {
+        Some(schema) => TableName::new(schema, table.table),
+        None => {
+            let here = |of: &TargetName| target.is_none_or(|target| target == of);
+            let mut names: BTreeSet<TableName> = context
+                .protected()?
+                .into_iter()
+                .filter(|offer| here(&offer.target))
+                .map(|offer| offer.table)
+                .collect();
+            names.extend(
+                open.iter()
+                    .filter(|view| here(&view.target))
+                    .flat_map(|view| view.tables.iter().map(|of| of.table.clone())),
+            );
+            names.retain(|name| name.table == table.table);
+            words::only_table(&table.table, names)?
+        }
+    };
+    Ok(TableColumns {
+        table: name,
+        columns: columns.into_iter().map(ColumnName).collect(),
+    })
+}
+
+/// What operators would reject is said at once. Bare root may, as operators see it.
+fn admins_only(context: &Context, what: &str, instead: &str) -> Result<()> {
+    if context.me.uid == 0 || context.rules().people.is_admin(&context.me.name) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Refused,
+        format!("only those whom the settings name in `admins:` may {what}"),
+    )
+    .hint(instead)
+    .into())
 }
 
 pub async fn resume(context: &Context, holds: &[u32], reason: &str, yes: bool) -> Result<Exit> {
-    if !yes && holds.is_empty() && ui::can_ask() && !decide::agreed("End every hold?")? {
+    admins_only(context, "end holds", "jit settings")?;
+    if !yes && holds.is_empty() && !decide::agreed("End every hold?")? {
+        ui::note("Nothing was changed.")?;
         return Ok(Exit::Done);
     }
-    submit::hand_in(
+    let handed = submit::hand_in(
         context,
         Act::Resume {
             holds: holds.to_vec(),
@@ -171,6 +253,9 @@ pub async fn resume(context: &Context, holds: &[u32], reason: &str, yes: bool) -
         },
     )
     .await?;
-    submit::say_next_sweep(context)?;
+    match handed.drained {
+        Some(drained) => say_outcome(context, &drained)?,
+        None => say_handed_in(context)?,
+    }
     Ok(Exit::Done)
 }

@@ -10,6 +10,7 @@ use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::acts::{Verdict, verdict};
 use super::events::{self, Subject};
+use super::history::Histories;
 use super::target::{Failing, TargetReport};
 use super::{Operator, commit_each};
 
@@ -33,9 +34,10 @@ pub async fn submitted(
     }
     let surveys = survey(op, target, engine, &requests).await?;
     let now = op.now();
+    let histories = Histories::default();
     let mut changes = Vec::new();
     for (request, survey) in requests.into_iter().zip(surveys) {
-        let objection = match verdict(op, &request, &now)? {
+        let objection = match verdict(op, &request, &now, &histories)? {
             Verdict::Refused(why) => Some(why),
             Verdict::Allowed(_) => objection(&request, &survey),
         };

@@ -9,6 +9,7 @@ use crate::stores::{
 };
 
 use super::acts::{self, Incoming};
+use super::history::Histories;
 use super::submission::{Act, Submission, Urgency};
 use super::{Operator, events, failpoint};
 
@@ -47,6 +48,10 @@ pub struct Drained {
 pub async fn drain(op: &Operator, whose: Whose<'_>) -> Result<Drained, StoreError> {
     let started = Instant::now();
     let mut drained = Drained::default();
+    if let Whose::Everybody = whose {
+        recognise_all(op, &mut drained)?;
+    }
+    let histories = Histories::default();
     let mut read: Vec<(Urgency, Deposit, Result<Submission, String>)> = Vec::new();
     for deposit in op.inbox.deposits(PER_PERSON)? {
         if let Whose::Mine(person) = whose
@@ -73,7 +78,7 @@ pub async fn drain(op: &Operator, whose: Whose<'_>) -> Result<Drained, StoreErro
         }
         // Targets go on with their revokes in between.
         tokio::task::yield_now().await;
-        match one(op, &deposit, submission.as_ref(), &mut drained) {
+        match one(op, &deposit, submission.as_ref(), &histories, &mut drained) {
             Ok(()) => {}
             Err(error @ (StoreError::Unwritable { .. } | StoreError::Busy { .. })) => {
                 return Err(error);
@@ -89,6 +94,7 @@ fn one(
     op: &Operator,
     deposit: &Deposit,
     submission: Result<&Submission, &String>,
+    histories: &Histories,
     drained: &mut Drained,
 ) -> Result<(), StoreError> {
     if op.ledger.submission(&deposit.digest)?.is_some() {
@@ -114,6 +120,7 @@ fn one(
                         Content::Unacceptable(_) => &[],
                     },
                     now: &now,
+                    histories,
                 };
                 let word = submission.act.word();
                 match acts::judge(op, &incoming)? {
@@ -186,6 +193,23 @@ fn rejected(deposit: &Deposit, act: Option<&Act>, why: &str) -> Change {
         effects: Vec::new(),
         events: vec![line],
     }
+}
+
+/// Looks at everybody who has a mailbox: somebody who has got another name need not hand anything in for what is
+/// open to be void.
+fn recognise_all(op: &Operator, drained: &mut Drained) -> Result<(), StoreError> {
+    for person in op.inbox.people()? {
+        match op.ledger.name_of(person.uid)? {
+            Some(known) if known != person.name => match recognise(op, &person) {
+                Ok(()) => {}
+                // Another operator has moved one of their requests meanwhile: the next sweep sees it.
+                Err(StoreError::Conflict(why)) => drained.errors.push(why),
+                Err(error) => return Err(error),
+            },
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Records who this is. Where the uid had another name before, it is another person now, and what the first one

@@ -6,7 +6,7 @@ use crate::audit::journal::{self, JournalError, Owed, Source};
 use crate::stores::{Ledger, StoreError};
 
 use super::target::Failing;
-use super::{Operator, failpoint, view};
+use super::{Operator, failpoint, mailbox};
 
 /// How long one operator waits for another that is writing.
 const WAIT: Duration = Duration::from_secs(5);
@@ -88,7 +88,7 @@ pub fn views(op: &Operator) -> Result<(), Failing> {
     let now = op.now();
     let mut failed = None;
     for person in op.inbox.people()? {
-        let text = view::of_person(op, &person, &now)?;
+        let text = mailbox::of_person(op, &person, &now)?;
         if let Err(error) = op.inbox.publish(&person, &text) {
             failed.get_or_insert(error);
         }

@@ -7,8 +7,9 @@ use crate::stores::{Change, Effect, FindLeases, FindRequests};
 
 use super::activate::{self, Intent};
 use super::acts::{Verdict, verdict};
+use super::history::Histories;
 use super::target::{Failing, TargetReport};
-use super::{Operator, clock, commit_each, events, publish, revoke};
+use super::{Operator, clock, commit_each, events, look, publish};
 
 /// Looks at every request in `granting`. The caller holds the target's lock, so nobody is in the middle of it:
 /// whoever was is dead. Unexpired and still allowed, it is finished forward under the same expiry; otherwise it
@@ -31,6 +32,7 @@ pub async fn granting(
     engine.end_own(&ids).await?;
     let now = op.now();
     let clock_is_right = clock::behind(&now, &op.ledger.seen()?) <= clock::TOLERANCE;
+    let histories = Histories::default();
     let mut forward = Vec::new();
     let mut changes = Vec::new();
     for request in found {
@@ -56,7 +58,7 @@ pub async fn granting(
                 "the clock was set back before the grant was finished".to_owned(),
             ))
         } else {
-            match verdict(op, &request, &now)? {
+            match verdict(op, &request, &now, &histories)? {
                 Verdict::Refused(why) => Some(failed(format!("no longer allowed: {why}"))),
                 Verdict::Allowed(_) => None,
             }
@@ -98,8 +100,8 @@ fn back(op: &Operator, mut request: Request, ended: Ended, why: &str) -> Change 
 
 /// Names may have changed while nobody looked; identities have not.
 async fn refresh(intents: &mut [Intent], engine: &mut dyn Engine) -> Result<(), Failing> {
-    let privileges = revoke::distinct(intents.iter().flat_map(|intent| &intent.leases));
-    let standing = revoke::observe(engine, &privileges).await?;
+    let privileges = look::distinct(intents.iter().flat_map(|intent| &intent.leases));
+    let standing = look::observe(engine, &privileges).await?;
     for lease in intents.iter_mut().flat_map(|intent| &mut intent.leases) {
         debug_assert!(matches!(
             lease.state,

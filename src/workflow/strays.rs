@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use serde_json::json;
 
 use crate::access::privilege::Thing;
-use crate::access::{Privilege, PrivilegeKey, Standing, TargetName, Ttl, plan};
+use crate::access::{Lease, Privilege, PrivilegeKey, Standing, TargetName, Ttl, plan};
 use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, Verb};
 use crate::stores::{Change, FindLeases};
 
 use super::target::{Failing, TargetReport};
-use super::{Operator, revoke};
+use super::{Operator, look};
 
 /// What ended within this span is looked at again: a statement that was lost on the way may still arrive.
 const LATELY: Ttl = Ttl::from_secs(24 * 3600);
@@ -23,17 +23,13 @@ pub async fn take(
     engine: &mut dyn Engine,
     report: &mut TargetReport,
 ) -> Result<(), Failing> {
-    let owned: HashSet<PrivilegeKey> = op
-        .ledger
-        .leases(&FindLeases::Live(Some(target.clone())))?
-        .iter()
-        .map(|lease| lease.key())
-        .collect();
+    let live = op.ledger.leases(&FindLeases::Live(Some(target.clone())))?;
+    let owned: HashSet<PrivilegeKey> = live.iter().map(Lease::key).collect();
     let ended = op.ledger.leases(&FindLeases::EndedSince(
         target.clone(),
         op.now().at.minus(LATELY),
     ))?;
-    let known: Vec<Privilege> = revoke::distinct(
+    let known: Vec<Privilege> = look::distinct(
         ended
             .iter()
             .filter(|lease| lease.server.same_database(engine.server()))
@@ -46,7 +42,7 @@ pub async fn take(
     }
     let steps = plan::steps_for(strays.clone());
     let answers = engine.revoke(&steps).await;
-    let after = revoke::observe(engine, &strays).await?;
+    let after = look::observe(engine, &strays).await?;
     let mut change = Change::default();
     for (step, answer) in steps.iter().zip(answers) {
         for privileges in by_grantee(&step.privileges) {

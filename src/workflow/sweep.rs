@@ -1,22 +1,22 @@
 //! What cron runs: take what is due, drain, settle, grant, look again. Targets side by side; the failure of one
 //! step or one target never keeps another from its work.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::access::{Actor, At, Now, Person, RequestId, State, TargetName};
-use crate::audit::event::{Draft, EventKind};
-use crate::engines::{self, Address, Engine, EngineError};
-use crate::stores::{Change, Effect, Fact, FindLeases, FindRequests, Lock, StoreError};
+use crate::access::{Person, RequestId, State, TargetName};
+use crate::audit::event::EventKind;
+use crate::engines::{self, Address, Engine};
+use crate::stores::{Change, Effect, FindRequests, Lock, StoreError};
 
 use super::drain::{Drained, Whose, drain};
 use super::target::{Failing, Overdue, TargetReport};
 use super::{
-    Operator, activate, arrive, commit_each, events, publish, recover, revoke, strays, view,
+    Operator, activate, arrive, belongs, commit_each, events, overdue, publish, recover, remember,
+    revoke, strays,
 };
 
 /// Draining begins at the latest after this long, even if a target has not answered by then.
@@ -73,34 +73,11 @@ impl SweepReport {
     }
 }
 
-/// What the ledger remembers of sweeps.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct SweepRecord {
-    /// When each target's revokes were last all done.
-    pub done: BTreeMap<TargetName, At>,
-    /// Targets that could not be worked on by the last sweep, and why.
-    pub unreachable: BTreeMap<TargetName, String>,
-}
-
-/// When a sweep last did everything that was due on this target.
-pub fn last_success(op: &Operator, target: &TargetName) -> Result<Option<At>, StoreError> {
-    Ok(record(op)?.done.get(target).copied())
-}
-
-/// What the last sweeps left in the ledger.
-pub fn record(op: &Operator) -> Result<SweepRecord, StoreError> {
-    Ok(op
-        .ledger
-        .fact(Fact::LastSweepReport)?
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default())
-}
-
 /// Runs.
 pub async fn sweep(op: &Operator, scope: &Scope) -> SweepReport {
     let started = std::time::Instant::now();
     let mut report = SweepReport::default();
-    if let Err(error) = note_settings(op) {
+    if let Err(error) = remember::note_settings(op) {
         report.ledger_errors.push(error.to_string());
     }
     let before = op.ledger.head().map(|head| head.0).unwrap_or_default();
@@ -113,10 +90,10 @@ pub async fn sweep(op: &Operator, scope: &Scope) -> SweepReport {
     }
     let after = op.ledger.head().map(|head| head.0).unwrap_or_default();
     report.audit_lines = usize::try_from(after.saturating_sub(before)).unwrap_or_default();
-    if matches!(scope, Scope::Sweep(_)) {
-        if let Err(error) = remember(op, &report) {
-            report.ledger_errors.push(error.to_string());
-        }
+    if matches!(scope, Scope::Sweep(_))
+        && let Err(error) = remember::sweep(op, &report)
+    {
+        report.ledger_errors.push(error.to_string());
     }
     if let Err(error) = publish::views(op) {
         report.errors.push(format!("mailboxes: {error}"));
@@ -149,7 +126,7 @@ async fn whole(op: &Operator, only: Option<&TargetName>, report: &mut SweepRepor
         (drained, lapsed)
     };
     let (mut targets, (drained, lapsed)) = tokio::join!(visits, house);
-    targets.extend(elsewhere(op, only, report));
+    targets.extend(overdue::elsewhere(op, only, report));
     report.targets = targets;
     take_in(report, drained);
     match lapsed {
@@ -222,7 +199,7 @@ async fn visit(
     let mut report = TargetReport::new(name);
     let lock = lock(op, name).await;
     let mut engine = match &lock {
-        Ok(Some(_)) => match connect(op, name, address).await {
+        Ok(Some(_)) => match engines::connect(address).await {
             Ok(engine) => Some(engine),
             Err(error) => {
                 report.file(error.into());
@@ -252,7 +229,7 @@ async fn visit(
         // What was returned, revoked or became due meanwhile.
         take_due(op, name, engine, &mut report).await;
     } else {
-        not_reached(op, name, &mut report);
+        overdue::not_reached(op, name, &mut report);
     }
     report
 }
@@ -265,15 +242,21 @@ async fn take_due(
 ) {
     report.overdue.clear();
     match revoke::due(op, name, engine, report).await {
-        Ok(()) => match others_database(op, name, engine) {
+        Ok(()) => match overdue::others_database(op, name, engine) {
             Ok(overdue) => report.overdue.extend(overdue),
             Err(error) => report.ledger_error(&error),
         },
         Err(error) => {
+            let why = error.to_string();
             report.file(error);
-            if let Ok(overdue) = still_due(op, name, &op.now(), "the target could not be worked on")
-            {
+            if let Ok(overdue) = overdue::still_due(op, name, &op.now(), &why) {
                 report.overdue.extend(overdue);
+            }
+            // Where the target cannot be reached at all, that is said once for the whole visit.
+            if report.unreachable.is_none()
+                && let Err(error) = overdue::complain(op, name, &why)
+            {
+                report.ledger_error(&error);
             }
         }
     }
@@ -288,166 +271,20 @@ async fn give(
     report: &mut TargetReport,
     whole: bool,
 ) -> Result<(), Failing> {
-    if !others_database(op, name, engine)?.is_empty() {
+    if !overdue::others_database(op, name, engine)?.is_empty() {
         report.held_back =
             Some("the server is another one than the leases of this target were given on".into());
         return Ok(());
     }
     arrive::submitted(op, name, engine, report).await?;
+    belongs::to_us(op, name, engine).await?;
     recover::granting(op, name, engine, report).await?;
-    activate::approved(op, name, engine, report).await?;
+    activate::approved(op, name, engine, report, whole).await?;
     if whole {
         strays::take(op, name, engine, report).await?;
-        remember_columns(op, name, engine).await?;
+        remember::remember_columns(op, name, engine).await?;
     }
     Ok(())
-}
-
-/// Live leases of this target that were given on another server than the one that answers: never touched.
-fn others_database(
-    op: &Operator,
-    name: &TargetName,
-    engine: &dyn Engine,
-) -> Result<Vec<Overdue>, StoreError> {
-    let leases = op.ledger.leases(&FindLeases::Live(Some(name.clone())))?;
-    Ok(leases
-        .iter()
-        .filter(|lease| !lease.server.same_database(engine.server()))
-        .map(|lease| Overdue {
-            request: lease.id.request.clone(),
-            what: format!("{} of {}", lease.privilege.named.table().map_or_else(String::new, ToString::to_string), lease.grantee),
-            since: lease.expires_at,
-            why: format!(
-                "{name} answers as {}, the lease was given on {}; nothing is touched there until the settings lead back to it",
-                engine.server(),
-                lease.server
-            ),
-        })
-        .collect())
-}
-
-/// What is due on a target that nobody could work on.
-fn not_reached(op: &Operator, name: &TargetName, report: &mut TargetReport) {
-    let why = report
-        .unreachable
-        .clone()
-        .unwrap_or_else(|| "another operator is at work there".to_owned());
-    match still_due(op, name, &op.now(), &why) {
-        Ok(overdue) => report.overdue.extend(overdue),
-        Err(error) => report.ledger_error(&error),
-    }
-    if report.unreachable.is_some()
-        && let Err(error) = complain(op, name, &why)
-    {
-        report.ledger_error(&error);
-    }
-}
-
-/// Says once in the audit trail that a due revoke cannot be sent.
-fn complain(op: &Operator, name: &TargetName, why: &str) -> Result<(), StoreError> {
-    let now = op.now();
-    let due = revoke::Due::read(op, name, &now)?;
-    let mut changes = Vec::new();
-    for request in due.requests.values() {
-        let mine: Vec<_> = due
-            .leases
-            .iter()
-            .filter(|l| l.id.request == request.id && l.state.is_live() && due.is_due(l, &now))
-            .collect();
-        if mine.is_empty() || request.outcome.as_deref() == Some(why) {
-            continue;
-        }
-        let was = request.state;
-        let mut saved = request.clone();
-        if was != State::Revoking {
-            saved.state = State::Revoking;
-            saved.ended.get_or_insert(crate::access::Ended::Expired);
-        }
-        saved.outcome = Some(why.to_owned());
-        let events = events::by_subject(mine)
-            .into_iter()
-            .map(|(subject, leases)| {
-                let mut line = events::of_leases(
-                    EventKind::RevokeFailed,
-                    &op.itself(),
-                    &saved,
-                    &subject,
-                    &leases,
-                    None,
-                );
-                line.why = Some(why.to_owned());
-                line
-            })
-            .collect();
-        changes.push(Change {
-            effects: vec![Effect::SaveRequest {
-                was,
-                now: Box::new(saved),
-            }],
-            events,
-        });
-    }
-    commit_each(op, &now, changes)
-}
-
-fn still_due(
-    op: &Operator,
-    name: &TargetName,
-    now: &Now,
-    why: &str,
-) -> Result<Vec<Overdue>, StoreError> {
-    let due = revoke::Due::read(op, name, now)?;
-    let mut report = TargetReport::new(name);
-    for lease in due
-        .leases
-        .iter()
-        .filter(|l| l.state.is_live() && due.is_due(l, now))
-    {
-        report.trouble(lease, why, now.at);
-    }
-    Ok(report.overdue)
-}
-
-/// Live leases of targets that left the settings: never touched, never forgotten.
-fn elsewhere(
-    op: &Operator,
-    only: Option<&TargetName>,
-    report: &mut SweepReport,
-) -> Vec<TargetReport> {
-    if only.is_some() {
-        return Vec::new();
-    }
-    let leases = match op.ledger.leases(&FindLeases::Live(None)) {
-        Ok(leases) => leases,
-        Err(error) => {
-            report.ledger_errors.push(error.to_string());
-            return Vec::new();
-        }
-    };
-    let mut lost: BTreeMap<TargetName, TargetReport> = BTreeMap::new();
-    for lease in leases
-        .iter()
-        .filter(|l| !op.rules.targets.contains_key(&l.target))
-    {
-        lost.entry(lease.target.clone())
-            .or_insert_with(|| TargetReport::new(&lease.target))
-            .trouble(
-                lease,
-                "the target has left the settings while this lease lives; put it back, or revoke by hand",
-                op.now().at,
-            );
-    }
-    lost.into_values().collect()
-}
-
-/// Connects; the connection is checked against what the ledger knows later, where leases are at stake.
-async fn connect(
-    op: &Operator,
-    name: &TargetName,
-    address: &Address,
-) -> Result<Box<dyn Engine>, EngineError> {
-    let _ = (op, name);
-    engines::connect(address).await
 }
 
 /// The target's lock, without holding up the other targets while it is waited for.
@@ -496,115 +333,4 @@ fn lapse(op: &Operator) -> Result<usize, StoreError> {
         .collect();
     commit_each(op, &now, changes)?;
     Ok(count)
-}
-
-/// Notices a change of settings, groups, people, targets or policies before anything is judged by it.
-pub fn note_settings(op: &Operator) -> Result<(), StoreError> {
-    let known = op.ledger.fact(Fact::SettingsHash)?;
-    if known.as_deref() == Some(op.rules.hash.as_str()) {
-        return Ok(());
-    }
-    let mut change = Change::default();
-    for (hash, body) in &op.rules.texts {
-        change.effects.push(Effect::KeepText {
-            hash: hash.clone(),
-            body: body.clone(),
-        });
-    }
-    change.effects.push(Effect::SetFact {
-        fact: Fact::SettingsHash,
-        value: op.rules.hash.clone(),
-    });
-    let mut line = Draft::new(EventKind::SettingsChanged, &Actor::Person(op.me.clone()));
-    line.observed = Some(serde_json::json!({
-        "old": known,
-        "new": op.rules.hash,
-        "texts": op.rules.texts.iter().map(|(hash, _)| hash).collect::<Vec<_>>(),
-    }));
-    change.events.push(line);
-    op.ledger.commit(&op.now(), change).map(|_| ())
-}
-
-/// What the catalog has of the protected tables, for pickers; saved only when it has changed.
-async fn remember_columns(
-    op: &Operator,
-    name: &TargetName,
-    engine: &mut dyn Engine,
-) -> Result<(), Failing> {
-    let catalog = engine.catalog().await?;
-    let mut columns: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for protected in op
-        .rules
-        .book
-        .protected(name, op.rules.ignores_column_case(name), &catalog)
-    {
-        columns
-            .entry(protected.table)
-            .or_default()
-            .push(protected.column);
-    }
-    let mut all: view::Protected = op
-        .ledger
-        .fact(Fact::Protected)?
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
-    let mine: Vec<_> = columns.into_iter().collect();
-    if all.get(name) == Some(&mine) {
-        return Ok(());
-    }
-    all.insert(name.clone(), mine);
-    all.retain(|target, _| op.rules.targets.contains_key(target));
-    op.ledger.commit(
-        &op.now(),
-        Change {
-            effects: vec![Effect::SetFact {
-                fact: Fact::Protected,
-                value: serde_json::to_string(&all).unwrap_or_default(),
-            }],
-            events: Vec::new(),
-        },
-    )?;
-    Ok(())
-}
-
-/// Records how each target did.
-fn remember(op: &Operator, report: &SweepReport) -> Result<(), StoreError> {
-    let now = op.now();
-    let mut record = record(op)?;
-    for target in &report.targets {
-        let name = TargetName(target.target.clone());
-        if target.revokes_done {
-            record.done.insert(name.clone(), now.at);
-            record.unreachable.remove(&name);
-        } else {
-            let why = target
-                .unreachable
-                .clone()
-                .or_else(|| target.overdue.first().map(|overdue| overdue.why.clone()))
-                .unwrap_or_else(|| "not all of it was done".to_owned());
-            record.unreachable.insert(name, why);
-        }
-    }
-    record
-        .done
-        .retain(|name, _| op.rules.targets.contains_key(name));
-    let mut effects = vec![Effect::SetFact {
-        fact: Fact::LastSweepReport,
-        value: serde_json::to_string(&record).unwrap_or_default(),
-    }];
-    if report.targets.iter().all(|target| target.revokes_done) {
-        effects.push(Effect::SetFact {
-            fact: Fact::LastSweep,
-            value: now.at.to_string(),
-        });
-    }
-    op.ledger
-        .commit(
-            &now,
-            Change {
-                effects,
-                events: Vec::new(),
-            },
-        )
-        .map(|_| ())
 }

@@ -8,22 +8,13 @@ use sha2::{Digest, Sha256};
 
 use crate::access::privilege::Thing;
 use crate::access::{
-    ApprovalLine, At, ColumnName, Grantee, Lease, LeaseState, Now, Person, Request, RequestId,
-    State, TableColumns, TableName, TargetName, Ttl,
+    ApprovalLine, At, ColumnName, Grantee, Lease, LeaseState, Request, RequestId, State,
+    TableColumns, TableName, TargetName, Ttl,
 };
 use crate::policy::approvals;
 use crate::stores::{Fact, FindLeases, FindRequests, StoreError};
 
 use super::Operator;
-
-/// The newest form of a mailbox view.
-pub const VERSION: u32 = 1;
-/// What ended within this span is still shown in mailboxes.
-const SHOWN_FOR: Ttl = Ttl::from_secs(7 * 24 * 3600);
-/// At most so many ended requests and answers of one person in a mailbox.
-const SHOWN: usize = 100;
-/// Leases that end and begin within this span of each other are one unbroken access.
-const ADJOINING: Ttl = Ttl::from_secs(60);
 
 /// One request, whole. Keys are added, never renamed.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -291,53 +282,6 @@ fn also_holds(op: &Operator, request: &Request) -> Result<Vec<String>, StoreErro
         .collect())
 }
 
-/// How long the access would be without a break if this request were granted now: over leases of the same person
-/// on any of the same columns that overlap, or follow each other within a minute, extensions included.
-pub fn unbroken(op: &Operator, request: &Request, now: &Now) -> Result<Ttl, StoreError> {
-    let mut start = now.at;
-    loop {
-        let find = |states: Vec<State>, ended_since: Option<At>| {
-            op.ledger.requests(&FindRequests {
-                states: Some(states),
-                requester: Some(request.requester.uid),
-                target: Some(request.target.clone()),
-                ended_since,
-                ..FindRequests::default()
-            })
-        };
-        let mut others = find(vec![State::Granting, State::Active, State::Revoking], None)?;
-        others.extend(find(vec![State::Ended], Some(start.minus(ADJOINING)))?);
-        let earlier = others
-            .iter()
-            .filter(|other| other.id != request.id && shares_column(other, request, op))
-            .filter_map(|other| {
-                let from = other.granted_at?;
-                let to = other.ended_at.or(other.expires_at)?;
-                (to.plus(ADJOINING) >= start && from < start).then_some(from)
-            })
-            .min();
-        match earlier {
-            Some(from) => start = from,
-            None => return Ok(now.at.since(start).plus(request.ttl)),
-        }
-    }
-}
-
-fn shares_column(one: &Request, other: &Request, op: &Operator) -> bool {
-    let fold = op.rules.ignores_column_case(&one.target);
-    let same = |a: &ColumnName, b: &ColumnName| {
-        a == b || (fold && a.0.to_lowercase() == b.0.to_lowercase())
-    };
-    one.tables.iter().any(|a| {
-        other.tables.iter().any(|b| {
-            a.table == b.table
-                && a.columns
-                    .iter()
-                    .any(|c| b.columns.iter().any(|d| same(c, d)))
-        })
-    })
-}
-
 /// A protected column as pickers and `jit columns` show it, with what one person may have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ColumnView {
@@ -424,136 +368,4 @@ pub fn columns(rules: &super::Rules, known: &Protected, user: &str) -> Vec<Colum
         }
     }
     views
-}
-
-/// What became of a submission.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
-    pub digest: String,
-    pub at: At,
-    pub act: String,
-    pub outcome: String,
-    pub request: Option<RequestId>,
-}
-
-/// What lies in a mailbox.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PersonView {
-    pub v: u32,
-    pub at: At,
-    pub last_sweep: Option<At>,
-    /// One's own, open ones first, and what ended lately.
-    pub requests: Vec<RequestView>,
-    /// What one may decide about.
-    pub awaiting: Vec<RequestView>,
-    /// Everybody's open requests, for admins.
-    pub others: Vec<RequestView>,
-    pub answers: Vec<Answer>,
-    pub columns: Vec<ColumnView>,
-    /// Holds that stand, in words.
-    pub holds: Vec<String>,
-}
-
-/// The requests of one person, what awaits them, and what admins may see besides.
-pub struct Visible {
-    pub mine: Vec<Request>,
-    pub awaiting: Vec<Request>,
-    pub others: Vec<Request>,
-}
-
-/// Whether a pending request waits for this person's yes or no.
-pub fn awaits(op: &Operator, request: &Request, person: &Person) -> bool {
-    let given: Vec<&str> = request
-        .approvals
-        .iter()
-        .map(|a| a.by.name.as_str())
-        .collect();
-    request.state == State::Pending
-        && request.requester.uid != person.uid
-        && !given.contains(&person.name.as_str())
-        && request.terms.as_ref().is_some_and(|terms| {
-            approvals::who_can(
-                &terms.lines,
-                &given,
-                &request.requester.name,
-                op.rules.people.directory(),
-            )
-            .contains(&person.name)
-        })
-}
-
-/// What lies in a person's mailbox now, as JSON.
-pub fn of_person(op: &Operator, person: &Person, now: &Now) -> Result<Vec<u8>, StoreError> {
-    let open: Vec<State> = State::ALL.into_iter().filter(|s| !s.is_final()).collect();
-    let open = op.ledger.requests(&FindRequests {
-        states: Some(open),
-        ..FindRequests::default()
-    })?;
-    let ended = op.ledger.requests(&FindRequests {
-        requester: Some(person.uid),
-        ended_since: Some(now.at.minus(SHOWN_FOR)),
-        limit: Some(SHOWN),
-        ..FindRequests::default()
-    })?;
-    let is_admin = op.rules.people.is_admin(&person.name);
-    let mut view = PersonView {
-        v: VERSION,
-        at: now.at,
-        last_sweep: op
-            .ledger
-            .fact(Fact::LastSweep)?
-            .and_then(|text| At::try_from(text).ok()),
-        requests: Vec::new(),
-        awaiting: Vec::new(),
-        others: Vec::new(),
-        answers: op
-            .ledger
-            .submissions_of(person.uid, SHOWN)?
-            .into_iter()
-            .map(|drained| Answer {
-                digest: drained.digest,
-                at: drained.at,
-                act: drained.act,
-                outcome: drained.outcome,
-                request: drained.request,
-            })
-            .collect(),
-        columns: columns_of(op, &person.name)?,
-        holds: op
-            .ledger
-            .holds(false)?
-            .iter()
-            .map(|hold| {
-                format!(
-                    "hold {}: {} ({}, by {})",
-                    hold.number, hold.selector, hold.reason, hold.by
-                )
-            })
-            .collect(),
-    };
-    for request in open
-        .iter()
-        .chain(ended.iter().filter(|r| r.state.is_final()))
-    {
-        if request.requester.uid == person.uid {
-            view.requests.push(of_request(op, request, true)?);
-        } else if awaits(op, request, person) {
-            view.awaiting.push(of_request(op, request, true)?);
-        } else if is_admin || decides(op, request, person) {
-            view.others.push(of_request(op, request, false)?);
-        }
-    }
-    Ok(serde_json::to_vec(&view).unwrap_or_default())
-}
-
-/// Whether the request's rule names this person as an approver at all.
-pub fn decides(op: &Operator, request: &Request, person: &Person) -> bool {
-    let directory = op.rules.people.directory();
-    request.terms.as_ref().is_some_and(|terms| {
-        terms.lines.iter().any(|line| {
-            line.by
-                .iter()
-                .any(|entry| directory.covers(entry, &person.name))
-        })
-    })
 }

@@ -8,6 +8,7 @@ use crate::access::{Privilege, RequestId};
 use crate::engines::{EngineError, GrantOrder, Report, Verb};
 
 use super::Postgres;
+use super::blockers;
 use super::identities::{self, Entry};
 use super::transaction::{self, Failure, Fate, Manner, Piece};
 
@@ -151,16 +152,18 @@ impl Work {
         loop {
             tries += 1;
             let manner = self.manner(batch.grantor);
-            let tried = match engine.link().await {
-                Ok(link) => transaction::attempt(&link, &batch.pieces, &manner).await,
+            let link = match engine.link().await {
+                Ok(link) => link,
                 Err(error) => return self.all_fail(&batch, &error),
             };
+            let tried = transaction::attempt(&link, &batch.pieces, &manner).await;
             match tried {
                 Ok(done) => return self.done(&batch, &done.xid),
                 Err(Failure::Whole(error)) => return self.all_fail(&batch, &error),
                 Err(Failure::Fence { relation, error }) => {
                     if self.verb == Verb::Grant {
                         let culprits = on_relation(&batch, relation);
+                        let error = blockers::named(&link, &batch.pieces, error).await;
                         return self.split(batch, culprits, error);
                     }
                     self.unfenced.insert(relation);
@@ -174,6 +177,7 @@ impl Work {
                     // Waiting for a lock again is for the next sweep; the rest of the batch must not wait for it.
                     let again = passing && tries < TRIES && !is_lock_timeout(&error);
                     if !again {
+                        let error = blockers::named(&link, &batch.pieces, error).await;
                         return self.split(batch, culprits, error);
                     }
                     tokio::time::sleep(Duration::from_millis(20 << tries)).await;

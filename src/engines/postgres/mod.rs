@@ -9,6 +9,7 @@
 //! databases with the same one.
 
 mod apply;
+mod blockers;
 mod check;
 mod claim;
 mod connection;

@@ -53,7 +53,7 @@ pub fn judge(op: &Operator, incoming: &Incoming<'_>, yes: &Yes<'_>) -> Result<Ou
         ))));
     }
     let now = incoming.now;
-    let current = match verdict(op, &request, now)? {
+    let current = match verdict(op, &request, now, incoming.histories)? {
         Verdict::Allowed(terms) => terms,
         Verdict::Refused(why) => return Ok(Ok(failed(op, &request, incoming, why))),
     };

@@ -4,9 +4,10 @@ use crate::access::{Now, Request, RequestId, State};
 use crate::audit::event::EventKind;
 use crate::policy::Judgement;
 use crate::stores::{Change, Effect, StoreError};
+use crate::workflow::history::Histories;
 use crate::workflow::rules::Asked;
 use crate::workflow::submission::AskAct;
-use crate::workflow::{Operator, events, view};
+use crate::workflow::{Operator, events};
 
 use super::{Accepted, Incoming, Outcome, Rejection, moved, or_reject};
 
@@ -61,7 +62,7 @@ pub fn judge(op: &Operator, incoming: &Incoming<'_>, ask: &AskAct) -> Result<Out
         ended_at: None,
         outcome: None,
     };
-    let judged = verdict(op, &request, now)?;
+    let judged = verdict(op, &request, now, incoming.histories)?;
     let refusal = match judged {
         Verdict::Allowed(terms) => {
             request.lapses_at = now.at.plus(terms.within);
@@ -125,7 +126,12 @@ pub enum Verdict {
 }
 
 /// Judges a request by the rules of now, holds included: on arrival, and again before the grant.
-pub fn verdict(op: &Operator, request: &Request, now: &Now) -> Result<Verdict, StoreError> {
+pub fn verdict(
+    op: &Operator,
+    request: &Request,
+    now: &Now,
+    histories: &Histories,
+) -> Result<Verdict, StoreError> {
     if let Some(hold) = op
         .ledger
         .holds(false)?
@@ -137,7 +143,7 @@ pub fn verdict(op: &Operator, request: &Request, now: &Now) -> Result<Verdict, S
             hold.by, hold.selector, hold.reason, hold.number
         )));
     }
-    let unbroken = view::unbroken(op, request, now)?;
+    let unbroken = histories.unbroken(op, request, now)?;
     let judgement = op.rules.judge(&Asked {
         who: &request.requester.name,
         target: &request.target,

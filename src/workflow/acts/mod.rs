@@ -17,6 +17,7 @@ use crate::access::{Actor, Now, Person, Request, RequestId, State};
 use crate::stores::{Change, StoreError};
 
 use super::Operator;
+use super::history::Histories;
 use super::submission::Act;
 
 /// One authenticated submission, about to be judged.
@@ -26,6 +27,8 @@ pub struct Incoming<'a> {
     /// What was handed in, for the request's id.
     pub bytes: &'a [u8],
     pub now: &'a Now,
+    /// Read once for the whole drain.
+    pub histories: &'a Histories,
 }
 
 impl Incoming<'_> {

@@ -40,6 +40,11 @@ pub fn judge(
         line.observed = Some(serde_json::json!({
             "hold": hold.number, "scope": hold.selector.to_string()
         }));
+        let over = format!("hold {} on {} is over", hold.number, hold.selector);
+        accepted.note = Some(match accepted.note.take() {
+            Some(before) => format!("{before}; {over}"),
+            None => over,
+        });
         accepted.change.events.push(line);
         accepted.change.effects.push(Effect::SaveHold(Hold {
             resumed: Some(Resumed {

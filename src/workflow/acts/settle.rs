@@ -1,5 +1,5 @@
 //! `jit revoke ID --keep-standing | --take`: a person decides about leases that are disputed, because somebody
-//! else has granted the same, or made our privilege grantable.
+//! else has granted the same.
 
 use crate::access::{LeaseState, RequestId};
 use crate::audit::event::EventKind;

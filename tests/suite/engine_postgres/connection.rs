@@ -192,7 +192,7 @@ fn the_session_is_ours_and_resolves_names_in_the_catalog_alone(server: &Server) 
 fn a_roles_own_settings_do_not_reach_us(server: &Server) {
     let shop = Shop::open(server);
     shop.run(&format!(
-        "CREATE SCHEMA trap; CREATE FUNCTION trap.aclexplode(aclitem[]) RETURNS int LANGUAGE sql AS 'SELECT 1/0';
+        "CREATE SCHEMA trap; GRANT USAGE ON SCHEMA trap TO PUBLIC; CREATE FUNCTION trap.aclexplode(aclitem[]) RETURNS int LANGUAGE sql AS 'SELECT 1/0';
          ALTER ROLE {0} SET search_path = trap, pg_catalog; ALTER ROLE {0} SET role = '{1}';
          ALTER ROLE {0} SET statement_timeout = 1; ALTER ROLE {0} SET standard_conforming_strings = off",
         shop.jit.user, shop.grantor

@@ -71,6 +71,13 @@ fn a_locked_table_fails_a_grant_and_only_that(server: &Server) {
         "{reports:?}"
     );
     assert!(reports[1].error.is_none(), "{reports:?}");
+    let told = error(&reports[0]).to_string();
+    let who = format!(
+        "session {} of {} with a lock on app.customers",
+        holder.id(),
+        shop.owner.user
+    );
+    assert!(told.contains(&who), "{told}");
     drop(holder);
     assert_eq!(shop.strays(&[]), free);
 }
@@ -299,4 +306,7 @@ fn another_server_under_the_same_address_is_refused(server: &Server) {
     );
     let reports = shop.revoke(&given);
     assert!(matches!(error(&reports[0]), EngineError::Changed { .. }));
+    // Not even what names no identity is asked of a stranger.
+    let catalog = shop.runtime.block_on(shop.engine.catalog());
+    assert!(matches!(catalog, Err(EngineError::Changed { .. })));
 }

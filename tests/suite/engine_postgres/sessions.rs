@@ -72,10 +72,12 @@ fn a_session_that_cannot_read_on_is_not_reported(server: &Server) {
     let mut shop = Shop::open(server);
     let given = shop.given(&["email"]);
     let mut idle = server.session(&shop.alice).expect("a session");
+    shop.as_owner("CREATE TABLE app.other AS SELECT 1 AS a; GRANT SELECT ON app.other TO PUBLIC");
     for sql in [
         "PREPARE p AS SELECT email FROM app.customers",
         "EXECUTE p",
         "BEGIN",
+        "SELECT a FROM app.other",
     ] {
         idle.sql(sql).expect("alice has a lease");
     }

@@ -129,6 +129,12 @@ fn a_role_with_something_elsewhere_stays_and_is_told(server: &Server) {
         "{undo:#?}"
     );
     server.run(&other, "SELECT a FROM mine");
+    // What stays can do nothing any more: the one is no member of the other.
+    let members = shop.run(&format!(
+        "SELECT 1 FROM pg_auth_members WHERE roleid = '{}'::regrole AND member = '{}'::regrole",
+        shop.grantor, shop.jit.user
+    ));
+    assert_eq!(members.len(), 0);
 }
 
 fn setup_after_a_change_of_policies_prints_the_difference(server: &Server) {

@@ -233,6 +233,7 @@ pub fn request(number: u32, state: State) -> Request {
         terms: None,
         privileges: vec![],
         caveats: vec![],
+        sql: Vec::new(),
         will_read: vec![],
         approvals: vec![],
         granted_at: None,

@@ -14,8 +14,11 @@
 #![allow(dead_code, unused_imports, unused_macros)] // not every state of the suite uses every helper
 
 pub mod client;
+pub mod forge;
+pub mod host;
 pub mod jit;
 pub mod mariadb;
+pub mod mount;
 pub mod mysql;
 pub mod people;
 pub mod postgres;

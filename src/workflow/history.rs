@@ -1,0 +1,131 @@
+//! How long access has been going on: what counts against a rule's `max_total`.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+
+use crate::access::{At, ColumnName, Now, Request, RequestId, State, TableName, TargetName, Ttl};
+use crate::stores::{FindRequests, StoreError};
+
+use super::Operator;
+
+/// Leases that end and begin within this span of each other are one unbroken access.
+const ADJOINING: Ttl = Ttl::from_secs(60);
+
+/// The access that people had, read once for many requests. For one drain, or one step on one target: what is
+/// granted meanwhile does not show.
+#[derive(Default)]
+pub struct Histories {
+    known: RefCell<HashMap<(u32, TargetName), History>>,
+}
+
+/// One person's access on one target.
+#[derive(Default)]
+struct History {
+    /// Ended access is read back to this instant; `None` before anything was read.
+    since: Option<At>,
+    spans: Vec<Span>,
+    by_column: HashMap<(TableName, String), Vec<usize>>,
+}
+
+struct Span {
+    request: RequestId,
+    from: At,
+    to: At,
+}
+
+impl Histories {
+    /// How long the access would be without a break if this request were granted now: over leases of the same
+    /// person on any of the same columns that overlap, or follow each other within a minute, extensions included.
+    pub fn unbroken(&self, op: &Operator, request: &Request, now: &Now) -> Result<Ttl, StoreError> {
+        let fold = op.rules.ignores_column_case(&request.target);
+        let who = (request.requester.uid, request.target.clone());
+        let mut known = self.known.borrow_mut();
+        let history = known.entry(who).or_default();
+        let mut start = now.at;
+        loop {
+            let back_to = start.minus(ADJOINING);
+            if history.since.is_none_or(|since| since > back_to) {
+                history.read(op, request, back_to, fold)?;
+            }
+            match history.earlier(request, start, fold) {
+                Some(from) => start = from,
+                None => return Ok(now.at.since(start).plus(request.ttl)),
+            }
+        }
+    }
+}
+
+impl History {
+    /// Reads live access, and what ended at or after `since`.
+    fn read(
+        &mut self,
+        op: &Operator,
+        request: &Request,
+        since: At,
+        fold: bool,
+    ) -> Result<(), StoreError> {
+        let find = |states: Vec<State>, ended_since: Option<At>| {
+            op.ledger.requests(&FindRequests {
+                states: Some(states),
+                requester: Some(request.requester.uid),
+                target: Some(request.target.clone()),
+                ended_since,
+                ..FindRequests::default()
+            })
+        };
+        let live = vec![State::Granting, State::Active, State::Revoking];
+        let mut all = find(live, None)?;
+        all.extend(find(vec![State::Ended], Some(since))?);
+        *self = Self {
+            since: Some(since),
+            ..Self::default()
+        };
+        for other in all {
+            let (Some(from), Some(to)) = (other.granted_at, other.ended_at.or(other.expires_at))
+            else {
+                continue;
+            };
+            for key in columns(&other, fold) {
+                self.by_column
+                    .entry(key)
+                    .or_default()
+                    .push(self.spans.len());
+            }
+            self.spans.push(Span {
+                request: other.id,
+                from,
+                to,
+            });
+        }
+        Ok(())
+    }
+
+    /// The earliest beginning of an access that reaches to `start`, on any column of the request.
+    fn earlier(&self, request: &Request, start: At, fold: bool) -> Option<At> {
+        let touched: HashSet<usize> = columns(request, fold)
+            .filter_map(|key| self.by_column.get(&key))
+            .flatten()
+            .copied()
+            .collect();
+        touched
+            .into_iter()
+            .map(|place| &self.spans[place])
+            .filter(|span| span.request != request.id)
+            .filter(|span| span.to.plus(ADJOINING) >= start && span.from < start)
+            .map(|span| span.from)
+            .min()
+    }
+}
+
+fn columns(request: &Request, fold: bool) -> impl Iterator<Item = (TableName, String)> {
+    request.tables.iter().flat_map(move |table| {
+        table.columns.iter().map(move |ColumnName(column)| {
+            let name = if fold {
+                column.to_lowercase()
+            } else {
+                column.clone()
+            };
+            (table.table.clone(), name)
+        })
+    })
+}

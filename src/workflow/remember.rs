@@ -1,0 +1,148 @@
+//! What the ledger remembers besides requests: settings, sweeps, and the columns that there are.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::access::{Actor, At, TargetName};
+use crate::audit::event::{Draft, EventKind};
+use crate::engines::Engine;
+use crate::stores::{Change, Effect, Fact, StoreError};
+
+use super::sweep::SweepReport;
+use super::target::Failing;
+use super::{Operator, view};
+
+/// What the ledger remembers of sweeps.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SweepRecord {
+    /// When each target's revokes were last all done.
+    pub done: BTreeMap<TargetName, At>,
+    /// Targets that could not be worked on by the last sweep, and why.
+    pub unreachable: BTreeMap<TargetName, String>,
+}
+
+/// When a sweep last did everything that was due on this target.
+pub fn last_success(op: &Operator, target: &TargetName) -> Result<Option<At>, StoreError> {
+    Ok(record(op)?.done.get(target).copied())
+}
+
+/// What the last sweeps left in the ledger.
+pub fn record(op: &Operator) -> Result<SweepRecord, StoreError> {
+    Ok(op
+        .ledger
+        .fact(Fact::LastSweepReport)?
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default())
+}
+
+/// Notices a change of settings, groups, people, targets or policies before anything is judged by it.
+pub fn note_settings(op: &Operator) -> Result<(), StoreError> {
+    let known = op.ledger.fact(Fact::SettingsHash)?;
+    if known.as_deref() == Some(op.rules.hash.as_str()) {
+        return Ok(());
+    }
+    let mut change = Change::default();
+    for (hash, body) in &op.rules.texts {
+        change.effects.push(Effect::KeepText {
+            hash: hash.clone(),
+            body: body.clone(),
+        });
+    }
+    change.effects.push(Effect::SetFact {
+        fact: Fact::SettingsHash,
+        value: op.rules.hash.clone(),
+    });
+    let mut line = Draft::new(EventKind::SettingsChanged, &Actor::Person(op.me.clone()));
+    line.observed = Some(serde_json::json!({
+        "old": known,
+        "new": op.rules.hash,
+        "texts": op.rules.texts.iter().map(|(hash, _)| hash).collect::<Vec<_>>(),
+    }));
+    change.events.push(line);
+    op.ledger.commit(&op.now(), change).map(|_| ())
+}
+
+/// What the catalog has of the protected tables, for pickers; saved only when it has changed.
+pub async fn remember_columns(
+    op: &Operator,
+    name: &TargetName,
+    engine: &mut dyn Engine,
+) -> Result<(), Failing> {
+    let catalog = engine.catalog().await?;
+    let mut columns: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for protected in op
+        .rules
+        .book
+        .protected(name, op.rules.ignores_column_case(name), &catalog)
+    {
+        columns
+            .entry(protected.table)
+            .or_default()
+            .push(protected.column);
+    }
+    let mut all: view::Protected = op
+        .ledger
+        .fact(Fact::Protected)?
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    let mine: Vec<_> = columns.into_iter().collect();
+    if all.get(name) == Some(&mine) {
+        return Ok(());
+    }
+    all.insert(name.clone(), mine);
+    all.retain(|target, _| op.rules.targets.contains_key(target));
+    op.ledger.commit(
+        &op.now(),
+        Change {
+            effects: vec![Effect::SetFact {
+                fact: Fact::Protected,
+                value: serde_json::to_string(&all).unwrap_or_default(),
+            }],
+            events: Vec::new(),
+        },
+    )?;
+    Ok(())
+}
+
+/// Records how each target did.
+pub fn sweep(op: &Operator, report: &SweepReport) -> Result<(), StoreError> {
+    let now = op.now();
+    let mut record = record(op)?;
+    for target in &report.targets {
+        let name = TargetName(target.target.clone());
+        if target.revokes_done {
+            record.done.insert(name.clone(), now.at);
+            record.unreachable.remove(&name);
+        } else {
+            let why = target
+                .unreachable
+                .clone()
+                .or_else(|| target.overdue.first().map(|overdue| overdue.why.clone()))
+                .unwrap_or_else(|| "not all of it was done".to_owned());
+            record.unreachable.insert(name, why);
+        }
+    }
+    record
+        .done
+        .retain(|name, _| op.rules.targets.contains_key(name));
+    let mut effects = vec![Effect::SetFact {
+        fact: Fact::LastSweepReport,
+        value: serde_json::to_string(&record).unwrap_or_default(),
+    }];
+    if report.targets.iter().all(|target| target.revokes_done) {
+        effects.push(Effect::SetFact {
+            fact: Fact::LastSweep,
+            value: now.at.to_string(),
+        });
+    }
+    op.ledger
+        .commit(
+            &now,
+            Change {
+                effects,
+                events: Vec::new(),
+            },
+        )
+        .map(|_| ())
+}
