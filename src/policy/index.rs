@@ -268,15 +268,22 @@ impl Book {
         column: &ColumnName,
         case: Case,
     ) -> Ruling {
-        let units: Vec<(Unit, Specificity)> = self
-            .matching(target, table, column, case)
+        // Few patterns differ in how exact they are, however many match.
+        let mut best: Vec<(Specificity, Vec<usize>)> = Vec::new();
+        for unit in self.matching(target, table, column, case) {
+            let mine = self.specificity(unit);
+            if best.iter().any(|(other, _)| other.beats(&mine)) {
+                continue;
+            }
+            best.retain(|(other, _)| !mine.beats(other));
+            match best.iter_mut().find(|(other, _)| *other == mine) {
+                Some((_, policies)) => policies.push(unit.policy),
+                None => best.push((mine, vec![unit.policy])),
+            }
+        }
+        let mut unbeaten: Vec<usize> = best
             .into_iter()
-            .map(|unit| (unit, self.specificity(unit)))
-            .collect();
-        let mut unbeaten: Vec<usize> = units
-            .iter()
-            .filter(|(_, mine)| !units.iter().any(|(_, other)| other.beats(mine)))
-            .map(|(unit, _)| unit.policy)
+            .flat_map(|(_, policies)| policies)
             .collect();
         unbeaten.sort_unstable();
         unbeaten.dedup();

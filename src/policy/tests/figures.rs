@@ -101,22 +101,31 @@ fn ten_thousand_policies_over_a_hundred_thousand_columns() {
         load.as_secs_f64() / plain.as_secs_f64(),
         load.as_secs_f64() / bare.as_secs_f64()
     );
-    uses(&Book::load(vec![file]).unwrap());
-    println!("--- a thousand of them with patterns for tables");
-    uses(&Book::load(vec![big(1_000)]).unwrap());
-    println!("--- all of them with patterns for tables");
-    uses(&Book::load(vec![big(10_000)]).unwrap());
-    let same = String::from_utf8(big(0).text).unwrap();
-    let same = same
+}
+
+#[test]
+#[ignore = "figures, not a law"]
+fn what_ten_thousand_policies_cost_in_use() {
+    for loose in [0, 1_000, 10_000] {
+        println!("--- {loose} of them with patterns for tables");
+        uses(&Book::load(vec![big(loose)]).unwrap());
+    }
+}
+
+#[test]
+#[ignore = "figures, not a law"]
+fn ten_thousand_policies_that_are_all_in_conflict() {
+    let text = String::from_utf8(big(0).text).unwrap();
+    let same = text
         .lines()
         .map(|line| match line.starts_with("    table:") {
             true => "    table: '*.*'\n".to_owned(),
             false => format!("{line}\n"),
         });
     let book = Book::load(vec![source(&same.collect::<String>())]).unwrap();
-    timed("check ten thousand that are all in conflict", || {
-        book.check(&team(), &targets()).len()
-    });
+    timed("check", || book.check(&team(), &targets()).len());
+    let question = ask("alice", "app.table_9999:c1", "1h");
+    timed("judge", || book.judge(&team(), &question.question()));
 }
 
 fn uses(book: &Book) {
