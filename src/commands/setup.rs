@@ -60,7 +60,10 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
             engine.run(&group.statements).await?;
             done += group.statements.len();
         }
-        ui::say(&format!("{done} statement(s) done on {name}"))?;
+        match context.format {
+            Format::Json => ui::json(&groups)?,
+            Format::Table => ui::say(&format!("{done} statement(s) done on {name}"))?,
+        }
         if !arguments.undo {
             ui::note("Next: jit doctor")?;
         }
