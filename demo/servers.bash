@@ -41,7 +41,6 @@ launch() {
     # no function in the background: that would be a shell between us and the server
     "${command[@]}" "$@" </dev/null >>"$log" 2>&1 &
     started=$!
-    server_pids+=("$started")
 }
 
 # Waits until a command succeeds; says the log's end when the server does not come up.
@@ -71,6 +70,7 @@ start_postgres() {
     rm "$password"
     launch "$folder/log" "$programs/postgres" -D "$folder/data" -c listen_addresses=127.0.0.1 \
         -c "port=$postgres_port" -c unix_socket_directories=
+    postgres_pid=$started
     await Postgres "$started" "$folder/log" \
         env PGPASSWORD="$superuser_password" psql -qX -h 127.0.0.1 -p "$postgres_port" -U postgres -c 'SELECT 1'
 }
@@ -80,22 +80,31 @@ postgres_sql() {
     PGPASSWORD=$superuser_password psql -qX -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$postgres_port" -U postgres "$@"
 }
 
-# Starts MySQL or MariaDB ($1).
-start_mysql() {
-    local folder=$servers/$1 program=() flags=()
-    mysql_port=$(free_port)
+# Makes the data directory of MySQL or MariaDB ($1); takes seconds, so it runs beside the start of Postgres.
+make_mysql() {
+    local folder=$servers/$1
     servers_folder "$folder"
-    flags=(--datadir="$folder/data" --port="$mysql_port" --bind-address=127.0.0.1 --socket="$folder/s"
-        --pid-file="$folder/pid")
     if [ "$1" = mysql ]; then
-        program=("$target/servers/mysql/bin/mysqld")
-        as_servers_user "${program[@]}" --initialize-insecure --datadir="$folder/data" >"$folder/log" 2>&1
+        as_servers_user "$target/servers/mysql/bin/mysqld" --initialize-insecure --datadir="$folder/data" \
+            >"$folder/log" 2>&1
     else
-        program=("$(PATH=$PATH:/usr/sbin command -v mariadbd)" --no-defaults)
         as_servers_user mariadb-install-db --no-defaults --datadir="$folder/data" --skip-test-db \
             --auth-root-authentication-method=normal >"$folder/log" 2>&1
-    fi || fail "$1 could not be initialised: $(tail -n 3 "$folder/log")"
-    launch "$folder/log" "${program[@]}" "${flags[@]}"
+    fi
+}
+
+# Starts MySQL or MariaDB ($1), whose data directory is made.
+start_mysql() {
+    local folder=$servers/$1 program=()
+    mysql_port=$(free_port)
+    if [ "$1" = mysql ]; then
+        program=("$target/servers/mysql/bin/mysqld")
+    else
+        program=("$(PATH=$PATH:/usr/sbin command -v mariadbd)" --no-defaults)
+    fi
+    launch "$folder/log" "${program[@]}" --datadir="$folder/data" --port="$mysql_port" \
+        --bind-address=127.0.0.1 --socket="$folder/s" --pid-file="$folder/pid"
+    mysql_pid=$started
     await "$1" "$started" "$folder/log" \
         mariadb --no-defaults -h 127.0.0.1 -P "$mysql_port" -u root -e 'SELECT 1'
     mariadb --no-defaults -h 127.0.0.1 -P "$mysql_port" -u root -e \
@@ -108,7 +117,10 @@ mysql_sql() {
         -h 127.0.0.1 -P "$mysql_port" -u root "$@"
 }
 
+# Ends them, and waits until they are gone. Postgres gets QUIT, its immediate shutdown: killed, its children would
+# outlive it for a moment, and its shared memory for good.
 stop_servers() {
-    [ ${#server_pids[@]} -eq 0 ] || kill -KILL "${server_pids[@]}" 2>/dev/null || true
+    [ -z "${postgres_pid:-}" ] || kill -QUIT "$postgres_pid" 2>/dev/null || true
+    [ -z "${mysql_pid:-}" ] || kill -KILL "$mysql_pid" 2>/dev/null || true
     wait 2>/dev/null || true
 }

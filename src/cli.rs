@@ -48,7 +48,7 @@ pub struct Common {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a commented settings file and a first policy, and make the ledger
-    #[command(after_help = "Example: jit init --dir ~/jit")]
+    #[command(after_help = "Examples:\n  jit init\n  sudo jit init --dir /etc/jit --shared dba")]
     Init(Init),
     /// Make and mend the ledger
     #[command(subcommand)]
@@ -150,6 +150,9 @@ pub struct Init {
     /// Where to write config.yaml and policies/ [default: the user's configuration folder, or /etc/jit as root]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// For a host whose operators are this Unix group, and where everyone may submit
+    #[arg(long, value_name = "GROUP")]
+    pub shared: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use chrono::{DateTime, Local, TimeZone};
-use comfy_table::{ContentArrangement, Table};
+use unicode_width::UnicodeWidthStr;
 
 use crate::access::{At, Ttl};
 
@@ -68,24 +68,102 @@ pub fn escape(text: &str) -> String {
     shown
 }
 
-/// A plain table that fits the terminal, or 80 columns where there is none. Cells are escaped here.
+/// A plain table that fits the terminal, or 80 columns where there is none. Cells are escaped here. Only the last
+/// column is ever broken, behind commas and spaces where it can be: what people copy stays in one piece.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(width());
-    table.set_header(header.iter().copied());
-    for row in rows {
-        table.add_row(row.iter().map(|cell| escape(cell)));
+    table_in(header, rows, usize::from(width()))
+}
+
+/// Between two columns of a table.
+const GAP: usize = 2;
+/// Where room is short, no column but the last is wider than this; what is longer is cut, with a mark.
+const WIDEST: usize = 24;
+/// What the last column always gets.
+const NARROWEST: usize = 20;
+
+fn table_in(header: &[&str], rows: &[Vec<String>], room: usize) -> String {
+    let last = header.len().saturating_sub(1);
+    let mut cells: Vec<Vec<String>> = vec![header.iter().map(|cell| (*cell).to_owned()).collect()];
+    cells.extend(
+        rows.iter()
+            .map(|row| row.iter().map(|cell| escape(cell)).collect()),
+    );
+    let full: usize = (0..last).map(|place| widest(&cells, place) + GAP).sum();
+    if full + NARROWEST > room {
+        for row in &mut cells {
+            for cell in row.iter_mut().take(last) {
+                *cell = cut(cell, WIDEST);
+            }
+        }
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    let widths: Vec<usize> = (0..last).map(|place| widest(&cells, place)).collect();
+    let before: usize = widths.iter().map(|width| width + GAP).sum();
+    let left = room.saturating_sub(before).max(NARROWEST);
+    let mut lines = Vec::new();
+    for row in &cells {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            line.push_str(&" ".repeat(width - cell.width() + GAP));
+        }
+        let pieces = broken(row.get(last).map_or("", String::as_str), left);
+        for (place, piece) in pieces.iter().enumerate() {
+            if place > 0 {
+                line = " ".repeat(before);
+            }
+            lines.push(format!("{line}{piece}").trim_end().to_owned());
+        }
     }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
+    lines.join("\n")
+}
+
+fn widest(cells: &[Vec<String>], place: usize) -> usize {
+    let cell = |row: &Vec<String>| row.get(place).map_or(0, |cell| cell.width());
+    cells.iter().map(cell).max().unwrap_or(0)
+}
+
+/// At most so wide, with a mark where something was left out.
+fn cut(text: &str, widest: usize) -> String {
+    if text.width() <= widest {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    for c in text.chars() {
+        if short.width() + c.to_string().width() + 1 > widest {
+            break;
+        }
+        short.push(c);
+    }
+    short.push('…');
+    short
+}
+
+/// The text in pieces that fit: broken behind a space, a comma or a slash, or anywhere in a word that is longer than the room.
+fn broken(text: &str, room: usize) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut piece = String::new();
+    for word in text.split_inclusive([' ', ',', '/']) {
+        if !piece.is_empty() && piece.width() + word.trim_end().width() > room {
+            pieces.push(std::mem::take(&mut piece));
+        }
+        for c in word.chars() {
+            if piece.width() + c.to_string().width() > room && !c.is_whitespace() {
+                pieces.push(std::mem::take(&mut piece));
+            }
+            piece.push(c);
+        }
+    }
+    pieces.push(piece);
+    pieces
+}
+
+/// `1 column`, `2 columns`.
+pub fn count(number: usize, one: &str) -> String {
+    if number == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{number} {one}s")
+    }
 }
 
 /// Columns of the terminal; 80 where there is none.
@@ -144,27 +222,21 @@ pub fn confirm(question: &str) -> anyhow::Result<bool> {
     Ok(answer?.unwrap_or(false))
 }
 
-/// A paragraph, indented and broken at the terminal's width.
+/// A paragraph, indented and broken at the terminal's width, or at 80 columns.
 pub fn paragraph(text: &str, indent: usize) -> String {
+    hanging("", text, indent)
+}
+
+/// A paragraph behind a label that stands in its indentation: `reason     because …`.
+pub fn hanging(label: &str, text: &str, indent: usize) -> String {
     let room = usize::from(width()).min(100).saturating_sub(indent).max(20);
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in escape(text).split(' ') {
-        let joined = unicode_width::UnicodeWidthStr::width(line.as_str())
-            + unicode_width::UnicodeWidthStr::width(word);
-        if !line.is_empty() && joined + 1 > room {
-            lines.push(std::mem::take(&mut line));
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines.push(line);
-    let pad = " ".repeat(indent);
-    lines
+    broken(&escape(text), room)
         .iter()
-        .map(|line| format!("{pad}{line}"))
+        .enumerate()
+        .map(|(place, line)| {
+            let before = if place == 0 { label } else { "" };
+            format!("{before:<indent$}{}", line.trim_end())
+        })
         .collect::<Vec<_>>()
         .join("\n")
 }
@@ -196,9 +268,44 @@ mod tests {
     #[test]
     fn tables_fit_eighty_columns() {
         let long = "public.customers:".to_owned() + &"column,".repeat(40);
-        let text = table(&["ID", "COLUMNS"], &[vec!["abcdefgh".into(), long]]);
+        let text = table_in(
+            &["ID", "WHO", "COLUMNS"],
+            &[
+                vec!["abcdefgh".into(), "w".repeat(99), long.clone()],
+                vec!["ijklmnop".into(), "日本語".into(), "x".repeat(200)],
+            ],
+            80,
+        );
         for line in text.lines() {
-            assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
+            assert!(line.width() <= 80, "{line}");
         }
+        let columns: String = text
+            .lines()
+            .skip(1)
+            .map(|line| line[if line.is_ascii() { 36 } else { 0 }..].trim())
+            .collect();
+        assert!(columns.contains(&"column,".repeat(10)), "{text}");
+    }
+
+    #[test]
+    fn a_last_cell_is_broken_behind_its_commas() {
+        assert_eq!(
+            broken("public.customers:email,phone", 24),
+            ["public.customers:email,", "phone"]
+        );
+        assert_eq!(broken("", 24), [""]);
+        assert_eq!(broken("abcdef", 4), ["abcd", "ef"]);
+    }
+
+    #[test]
+    fn a_paragraph_hangs_behind_its_label() {
+        let text = hanging("reason", &"word ".repeat(40), 11);
+        let mut lines = text.lines();
+        assert!(
+            lines
+                .next()
+                .is_some_and(|line| line.starts_with("reason     word "))
+        );
+        assert!(lines.all(|line| line.starts_with("           word") && line.len() <= 80));
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::access::{At, syntax};
 use crate::audit::chain::{Hash, LONGEST_LINE};
+use crate::audit::event::EventKind;
 use crate::audit::verify::{Head, Verdict, Verifier};
 use crate::cli::{self, Common};
 use crate::failure::{Exit, Failure};
@@ -36,8 +37,7 @@ fn each_line(path: &Path, mut take: impl FnMut(&[u8], bool)) -> Result<()> {
     let reader: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
-        let file = File::open(path)
-            .map_err(|error| Failure::new(Exit::Audit, format!("cannot read {shown}: {error}")))?;
+        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
         if path.extension().is_some_and(|extension| extension == "gz") {
             Box::new(MultiGzDecoder::new(file))
         } else {
@@ -63,6 +63,33 @@ fn each_line(path: &Path, mut take: impl FnMut(&[u8], bool)) -> Result<()> {
         }
         take(&line, whole);
     }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    let what = format!("cannot read {}: {error}", path.display());
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => Failure::new(Exit::Refused, what)
+            .hint("operators may; an auditor needs a copy, or: setfacl -m u:NAME:r FILE"),
+        std::io::ErrorKind::NotFound => {
+            Failure::new(Exit::Audit, what).hint("is it rotated away, or not made yet? jit doctor")
+        }
+        _ => Failure::new(Exit::Audit, what),
+    }
+}
+
+/// The file of the settings must be a plain one: a pipe in its place would be waited for without end. (One that is
+/// named on the command line may be a pipe: `<(zstdcat …)`.)
+fn plain(path: &Path) -> Result<()> {
+    let trouble = match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => return Ok(()),
+        Ok(_) => "it is not a regular file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(Failure::new(
+        Exit::Audit,
+        format!("cannot read {}: {trouble}", path.display()),
+    )
+    .into())
 }
 
 fn check(verifier: &mut Verifier, path: &Path) -> Result<()> {
@@ -106,6 +133,9 @@ fn verify(common: &Common, files: &[PathBuf], heads: &[String]) -> Result<Exit> 
         && let Some(ledger) = &ledger
     {
         expect_ledgers(&mut verifier, ledger)?;
+    }
+    if files.is_empty() {
+        own.iter().try_for_each(|file| plain(file))?;
     }
     for file in &own {
         check(&mut verifier, file)?;
@@ -191,13 +221,15 @@ fn tell(common: &Common, verdict: &Verdict, against_ledger: bool) -> Result<()> 
     } else {
         ""
     };
-    ui::say(&format!("{how}: {} line(s){ledger}, {head}", verdict.lines))?;
+    let lines = ui::count(verdict.lines as usize, "line");
+    ui::say(&format!("{how}: {lines}{ledger}\n{head}"))?;
     Ok(())
 }
 
 fn head(common: &Common) -> Result<Exit> {
     let settings = load_settings(common)?;
     let mut last: Option<Vec<u8>> = None;
+    plain(&settings.audit)?;
     each_line(&settings.audit, |line, whole| {
         if whole {
             last = Some(line.to_vec());
@@ -236,12 +268,13 @@ pub fn check_default(context: &Context) -> Result<String> {
     let op = context.operator()?;
     let mut verifier = Verifier::of_ledger(op.ledger.id());
     expect_ledgers(&mut verifier, op.ledger.as_ref())?;
+    plain(&op.audit)?;
     check(&mut verifier, &op.audit)?;
     let verdict = verifier.end();
     match verdict.findings.first() {
         None => Ok(format!(
-            "{} line(s), sound, also against the ledger",
-            verdict.lines
+            "{}, sound, also against the ledger",
+            ui::count(verdict.lines as usize, "line")
         )),
         Some(finding) => Err(Failure::new(Exit::Audit, finding.to_string()).into()),
     }
@@ -252,6 +285,7 @@ fn search(common: &Common, arguments: &cli::Search) -> Result<Exit> {
     let now = clock::now().at;
     let wanted = Wanted::read(arguments, now)?;
     let mut found = Vec::new();
+    plain(&settings.audit)?;
     each_line(&settings.audit, |line, _| {
         if let Ok(event) = serde_json::from_slice::<Value>(line)
             && wanted.fits(&event)
@@ -262,8 +296,17 @@ fn search(common: &Common, arguments: &cli::Search) -> Result<Exit> {
     match common.output {
         Format::Json => ui::json(&found.iter().map(|(_, event)| event).collect::<Vec<_>>())?,
         Format::Table => {
+            // A program gets the very bytes, which carry the hash; a terminal gets nothing that it would obey.
+            let obeys = std::io::IsTerminal::is_terminal(&std::io::stdout());
             for (line, _) in &found {
-                ui::say(&ui::escape(line))?;
+                ui::say(&if obeys {
+                    ui::escape(line)
+                } else {
+                    line.clone()
+                })?;
+            }
+            if found.is_empty() {
+                ui::note("no line fits")?;
             }
         }
     }
@@ -305,6 +348,15 @@ impl Wanted {
                         return Err(Failure::new(Exit::Usage, format!("--column: {error}")).into());
                     }
                 },
+            }
+        }
+        for name in &arguments.event {
+            let known = serde_json::from_value::<EventKind>(Value::from(name.as_str()));
+            if known.is_err() {
+                let why = format!("--event: there is no event {name:?}");
+                return Err(Failure::new(Exit::Usage, why)
+                    .hint("such as requested, granted, revoked; all of them: jit schema event")
+                    .into());
             }
         }
         let instant = |text: &Option<String>, flag| {

@@ -2,15 +2,16 @@
 
 use anyhow::Result;
 
-use crate::access::syntax;
+use crate::access::{TableColumns, syntax};
 use crate::cli;
 use crate::failure::Exit;
 use crate::ui::{self, Format};
+use crate::workflow::view::{ColumnView, OfferView};
 
 use super::context::Context;
 
 pub async fn run(context: &Context, arguments: &cli::Columns) -> Result<Exit> {
-    let mut views = context.columns().await?;
+    let mut views = context.columns_of(&context.me.name).await?;
     if let Some(target) = &arguments.target {
         let known = context.target_names();
         super::words::target(Some(target.as_str().into()), &known)?;
@@ -32,49 +33,45 @@ pub async fn run(context: &Context, arguments: &cli::Columns) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     if views.is_empty() {
-        ui::note("no column that you may request is known here")?;
-        ui::note("If the policies are new, the next sweep looks at the targets' catalogs first.")?;
+        ui::note("no policy lets you ask for a column here")?;
+        if !context.rules().targets.is_empty() {
+            ui::note("If the policies are new: the next sweep looks at the targets first.")?;
+            ui::note("Why not: jit policy explain YOU TARGET TABLE:COLUMN")?;
+        }
         return Ok(Exit::Done);
     }
-    let rows: Vec<Vec<String>> = views
-        .iter()
-        .flat_map(|view| {
-            view.offers.iter().enumerate().map(move |(place, offer)| {
-                let column = if place == 0 {
-                    format!(
-                        "{}:{}",
-                        view.table,
-                        syntax::quoted_if_odd(view.column.as_str())
-                    )
-                } else {
-                    String::new()
-                };
-                let mut why = offer.purposes.join(" or ");
-                if offer.ticket.is_some() {
-                    why.push_str(if why.is_empty() {
-                        "with a ticket"
-                    } else {
-                        ", with a ticket"
-                    });
-                }
-                vec![
-                    if place == 0 {
-                        view.target.to_string()
-                    } else {
-                        String::new()
-                    },
-                    column,
-                    offer.max.to_string(),
-                    why,
-                    offer.approval.clone(),
-                ]
-            })
-        })
-        .collect();
-    ui::say(&ui::table(
-        &["TARGET", "COLUMN", "UP TO", "PURPOSE", "APPROVAL"],
-        &rows,
-    ))?;
+    for group in groups(&views) {
+        let table = TableColumns {
+            table: group[0].table.clone(),
+            columns: group.iter().map(|view| view.column.clone()).collect(),
+        };
+        let label = format!("{}  ", ui::escape(group[0].target.as_str()));
+        let indent = label.chars().count();
+        ui::say(&ui::hanging(&label, &table.to_string(), indent))?;
+        for offer in &group[0].offers {
+            let label = format!("    up to {:<4} ", offer.max);
+            ui::say(&ui::hanging(&label, &words_of(offer), 15))?;
+        }
+    }
     ui::note("\nNext: jit request TABLE:COLUMN --for 1h --reason …")?;
     Ok(Exit::Done)
+}
+
+/// Neighbours of one table that may be had in the same ways stand together.
+fn groups(views: &[ColumnView]) -> Vec<&[ColumnView]> {
+    views
+        .chunk_by(|a, b| a.target == b.target && a.table == b.table && a.offers == b.offers)
+        .collect()
+}
+
+/// `for incident or migration: approval by 1 of group:dba`
+fn words_of(offer: &OfferView) -> String {
+    let mut text = String::new();
+    if !offer.purposes.is_empty() {
+        text.push_str(&format!("--purpose {} ", offer.purposes.join(" or ")));
+    }
+    if let Some(ticket) = &offer.ticket {
+        text.push_str(&format!("--ticket {ticket} "));
+    }
+    format!("{text}({})", offer.approval)
 }

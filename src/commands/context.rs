@@ -1,11 +1,12 @@
 //! What every command starts from: the settings, who I am, and whether I am an operator here.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::access::{Grantee, Now, Person, TargetName};
+use crate::access::{ColumnName, Grantee, Now, Person, TableName, TargetName, Ttl};
 use crate::cli::Common;
 use crate::engines;
 use crate::failure::{Exit, Failure};
@@ -90,19 +91,30 @@ impl Context {
     /// # Errors
     /// [`Exit::Settings`] for wrong settings, policies, modes or a ledger that belongs to another settings file.
     pub fn open(common: &Common) -> Result<Self> {
+        Self::with(common, |settings, rules, me| {
+            let LedgerPlace::Sqlite(path) = &settings.ledger;
+            Ok(if sqlite::may_operate(path)? {
+                Reach::Operator(Box::new(operator(settings, rules, me)?))
+            } else {
+                Reach::Mailbox(Box::new(rules))
+            })
+        })
+    }
+
+    /// The same for what settings and policies alone can answer: no ledger is looked for, so that policies can be
+    /// checked wherever they are written.
+    pub fn of_rules(common: &Common) -> Result<Self> {
+        Self::with(common, |_, rules, _| Ok(Reach::Mailbox(Box::new(rules))))
+    }
+
+    fn with(
+        common: &Common,
+        reach: impl FnOnce(&Settings, Rules, Person) -> Result<Reach>,
+    ) -> Result<Self> {
         let settings = load_settings(common)?;
         let identity = identity::who_am_i()?;
         let rules = rules(&settings, common.verbose)?;
-        let LedgerPlace::Sqlite(path) = &settings.ledger;
-        let reach = if sqlite::may_operate(path)? {
-            Reach::Operator(Box::new(operator(
-                &settings,
-                rules,
-                identity.person.clone(),
-            )?))
-        } else {
-            Reach::Mailbox(Box::new(rules))
-        };
+        let reach = reach(&settings, rules, identity.person.clone())?;
         Ok(Self {
             common: common.clone(),
             format: common.output,
@@ -165,16 +177,22 @@ impl Context {
 
     /// What operators last put into my mailbox; `None` before the first time.
     pub fn mailbox_view(&self) -> Result<Option<PersonView>> {
+        let view = self.mailbox_as_it_is()?;
+        if view.is_none() && !self.told.replace(true) {
+            crate::ui::note(
+                "Nothing has been put into your mailbox yet; the next sweep does that.",
+            )?;
+        }
+        Ok(view)
+    }
+
+    /// The same, without a word where there is none.
+    pub fn mailbox_as_it_is(&self) -> Result<Option<PersonView>> {
         // Not cached: who waits looks again and again.
         let inbox = self.settings.inbox.clone();
         // One's first command makes the mailbox, so that the next sweep has somewhere to put things.
         let view = self.as_myself(move || Mailbox::open_or_make(&inbox)?.view())?;
         let Some(view) = view else {
-            if !self.told.replace(true) {
-                crate::ui::note(
-                    "Nothing has been put into your mailbox yet; the next sweep does that.",
-                )?;
-            }
             return Ok(None);
         };
         match serde_json::from_slice(&view.bytes) {
@@ -211,13 +229,35 @@ impl Context {
         Ok(receipt.digest)
     }
 
-    /// The protected columns that I may ask for. An operator who has none yet looks at the targets.
-    pub async fn columns(&self) -> Result<Vec<ColumnView>> {
+    /// How many submissions wait in the inbox for a sweep, as far as I may see it.
+    pub fn waiting(&self) -> Result<usize> {
         match &self.reach {
-            Reach::Mailbox(_) => Ok(self
-                .mailbox_view()?
-                .map(|view| view.columns)
-                .unwrap_or_default()),
+            Reach::Operator(op) => Ok(op.inbox.deposits(1000)?.len()),
+            Reach::Mailbox(_) => Ok(0),
+        }
+    }
+
+    /// The protected columns that this person may ask for. An operator who has none yet looks at the targets; anybody
+    /// else, and where a target is away, takes those that the policies spell out: they are public.
+    pub async fn columns_of(&self, user: &str) -> Result<Vec<ColumnView>> {
+        match &self.reach {
+            Reach::Mailbox(rules) => {
+                let mut columns = Vec::new();
+                if user == self.me.name {
+                    columns = self
+                        .mailbox_as_it_is()?
+                        .map_or(columns, |view| view.columns);
+                }
+                let spelled = view::columns(rules, &spelled_out(rules), user);
+                let seen: BTreeSet<TargetName> =
+                    columns.iter().map(|view| view.target.clone()).collect();
+                columns.extend(
+                    spelled
+                        .into_iter()
+                        .filter(|view| !seen.contains(&view.target)),
+                );
+                Ok(columns)
+            }
             Reach::Operator(op) => {
                 let mut known: Protected = op
                     .ledger
@@ -228,16 +268,59 @@ impl Context {
                     if known.contains_key(name) {
                         continue;
                     }
-                    // A target that is away has no columns to show now; asking it by full names still works.
                     if let Ok(mut engine) = engines::connect(address).await
                         && let Ok(catalog) = engine.catalog().await
                     {
                         known.insert(name.clone(), catalog);
                     }
                 }
-                Ok(view::columns(&op.rules, &known, &self.me.name))
+                for (name, catalog) in spelled_out(&op.rules) {
+                    known.entry(name).or_insert(catalog);
+                }
+                Ok(view::columns(&op.rules, &known, user))
             }
         }
+    }
+
+    /// All protected columns, whoever may ask for them: for filling in names only.
+    pub fn protected(&self) -> Result<Vec<ColumnView>> {
+        let rules = self.rules();
+        let mut known = spelled_out(rules);
+        if let Reach::Operator(op) = &self.reach
+            && let Some(text) = op.ledger.fact(Fact::Protected)?
+            && let Ok(observed) = serde_json::from_str::<Protected>(&text)
+        {
+            known.extend(observed);
+        }
+        let mut columns = match &self.reach {
+            Reach::Operator(_) => Vec::new(),
+            // Without an inbox there is a little less to fill in.
+            Reach::Mailbox(_) => {
+                (self.mailbox_as_it_is().ok().flatten()).map_or(Vec::new(), |view| view.columns)
+            }
+        };
+        for (target, catalog) in &known {
+            let fold = rules.ignores_column_case(target);
+            for protected in rules.book.protected(target, fold, catalog) {
+                let named = columns.iter().any(|view| {
+                    view.target == *target
+                        && view.table == protected.table
+                        && view.column == protected.column
+                });
+                if !named {
+                    columns.push(ColumnView {
+                        target: target.clone(),
+                        table: protected.table,
+                        column: protected.column,
+                        policy: protected.policy,
+                        class: protected.class,
+                        max: Ttl::from_secs(0),
+                        offers: Vec::new(),
+                    });
+                }
+            }
+        }
+        Ok(columns)
     }
 
     /// What lint says of policies and settings.
@@ -257,6 +340,36 @@ impl Context {
         let LedgerPlace::Sqlite(path) = &self.settings.ledger;
         settings::untrusted(&self.settings, &trusted(path))
     }
+}
+
+/// The columns that policies name without wildcards: what can be known of a target that nobody has looked at.
+fn spelled_out(rules: &Rules) -> Protected {
+    let mut known = Protected::new();
+    for policy in rules.book.policies() {
+        let (Some(schema), Some(table)) = (
+            policy.table.schema.as_exact(),
+            policy.table.table.as_exact(),
+        ) else {
+            continue;
+        };
+        let table = TableName::new(schema, table);
+        let tables = known.entry(policy.target.clone()).or_default();
+        let place = match tables.iter().position(|(known, _)| *known == table) {
+            Some(place) => place,
+            None => {
+                tables.push((table, Vec::new()));
+                tables.len() - 1
+            }
+        };
+        let columns = &mut tables[place].1;
+        for name in policy.columns.iter().filter_map(|column| column.as_exact()) {
+            let name = ColumnName(name.to_owned());
+            if !columns.contains(&name) {
+                columns.push(name);
+            }
+        }
+    }
+    known
 }
 
 /// Root, and who owns the ledger.

@@ -3,14 +3,18 @@
 use anyhow::Result;
 use serde_json::json;
 
-use crate::access::State;
+use crate::access::{State, Ttl};
 use crate::failure::Exit;
 use crate::ui::{self, Format};
+use crate::workflow::mailbox::Answer;
 use crate::workflow::remember;
 
 use super::context::{Context, Reach};
 use super::list;
 use super::lookup::{self, Filter, Which};
+
+/// How long a rejection is still told.
+const SHOWN_FOR: Ttl = Ttl::from_secs(24 * 3600);
 
 pub fn run(context: &Context) -> Result<Exit> {
     let now = context.now().at;
@@ -28,6 +32,17 @@ pub fn run(context: &Context) -> Result<Exit> {
         .filter(|v| !v.state.is_final())
         .collect();
     let awaiting = of(Which::AwaitingMe)?;
+    // What operators rejected lately, which shows nowhere else.
+    let rejected: Vec<Answer> = match &context.reach {
+        Reach::Operator(_) => Vec::new(),
+        Reach::Mailbox(_) => context
+            .mailbox_view()?
+            .map_or(Vec::new(), |view| view.answers),
+    }
+    .into_iter()
+    .filter(|answer| !answer.outcome.starts_with("accepted") && now.since(answer.at) < SHOWN_FOR)
+    .take(3)
+    .collect();
     let (last_sweep, holds) = match &context.reach {
         Reach::Operator(op) => (
             op.ledger
@@ -64,8 +79,18 @@ pub fn run(context: &Context) -> Result<Exit> {
         ui::say("\nAwaiting you:")?;
         ui::say(&list::rows(&awaiting, now))?;
     }
+    list::say_waiting(context)?;
     for hold in &holds {
         ui::say(&format!("\nHeld: {}", ui::escape(hold)))?;
+    }
+    for answer in rejected {
+        let text = format!(
+            "{}: rejected {}: {}",
+            ui::when(answer.at, now),
+            answer.act,
+            answer.outcome
+        );
+        ui::say(&ui::hanging("", &text, 0))?;
     }
     let swept = last_sweep.map_or("never".to_owned(), |at| ui::when(at, now));
     ui::say(&format!("\nLast sweep: {swept}"))?;

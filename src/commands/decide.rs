@@ -33,6 +33,7 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
         )?;
         if views.is_empty() {
             ui::note("nothing awaits you")?;
+            super::list::say_waiting(context)?;
             return Ok(Exit::Done);
         }
         if !ui::can_ask() {
@@ -44,9 +45,12 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
     }
     let mut done = Vec::new();
     let mut skipped = 0;
-    for view in &views {
-        check(view, ttl)?;
+    for (place, view) in views.iter().enumerate() {
+        check(context, view, ttl)?;
         if !arguments.yes {
+            if place > 0 {
+                ui::note("")?;
+            }
             ui::note(&show::text(view, context.now().at))?;
             let how_long = ttl.map_or(view.lease_ttl, |ttl| ttl.min(view.lease_ttl));
             if !agreed(&format!("Approve {} for {how_long}?", view.id))? {
@@ -68,14 +72,23 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
     }
     if skipped > 0 {
         ui::note(&format!(
-            "{skipped} left as they were; refuse with: jit deny ID --reason …"
+            "{} left open; refuse with: jit deny ID --reason …",
+            ui::count(skipped, "request")
         ))?;
     }
     tell(context, &done)
 }
 
 /// What the operator would reject is said before anybody is asked.
-fn check(view: &RequestView, ttl: Option<Ttl>) -> Result<()> {
+fn check(context: &Context, view: &RequestView, ttl: Option<Ttl>) -> Result<()> {
+    if view.requester == context.me.name {
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("{} is your own request; nobody approves their own", view.id),
+        )
+        .hint(format!("jit show {}", view.id))
+        .into());
+    }
     if view.state != State::Pending {
         return Err(Failure::new(
             Exit::NoSuch,
@@ -99,16 +112,47 @@ fn check(view: &RequestView, ttl: Option<Ttl>) -> Result<()> {
     Ok(())
 }
 
+/// The failure of an act that only an open request can take.
+pub fn not_open(view: &RequestView, what: &str) -> anyhow::Error {
+    let failure = Failure::new(
+        Exit::NoSuch,
+        format!("request {} is {} and cannot be {what}", view.id, view.state),
+    );
+    let next = match view.state {
+        State::Granting | State::Active => format!("jit revoke {} --reason …", view.id),
+        _ => format!("jit show {}", view.id),
+    };
+    failure.hint(next).into()
+}
+
 /// Asks, or says that `--yes` is needed where nobody can be asked.
 pub fn agreed(question: &str) -> Result<bool> {
     if !ui::can_ask() {
-        return Err(Failure::new(Exit::Usage, "nobody can be asked here; say --yes").into());
+        return Err(Failure::new(
+            Exit::Usage,
+            "this asks before it acts, and there is no terminal to ask on",
+        )
+        .hint("the same with --yes")
+        .into());
     }
     ui::confirm(question)
 }
 
 pub async fn deny(context: &Context, id: &str, reason: &str) -> Result<Exit> {
     let view = lookup::find(context, id, false)?;
+    if view.requester == context.me.name {
+        return Err(
+            Failure::new(Exit::Refused, "nobody may deny their own request")
+                .hint(format!("jit cancel {}", view.id))
+                .into(),
+        );
+    }
+    if !matches!(
+        view.state,
+        State::Submitted | State::Pending | State::Approved
+    ) {
+        return Err(not_open(&view, "decided about"));
+    }
     submit::hand_in(
         context,
         Act::Deny {
@@ -134,6 +178,14 @@ pub fn tell(context: &Context, ids: &[RequestId]) -> Result<Exit> {
         }
     } else {
         for view in &views {
+            if matches!(context.reach, Reach::Mailbox(_)) {
+                // What the view says is still from before.
+                ui::say(&format!(
+                    "{}  handed in; the next sweep takes it up",
+                    view.id
+                ))?;
+                continue;
+            }
             ui::say(&format!("{}  {}", view.id, show::state(view, now)))?;
             if let (Some(why), true) = (&view.outcome, view.state != State::Active) {
                 ui::note(&ui::paragraph(why, 2))?;
@@ -143,7 +195,6 @@ pub fn tell(context: &Context, ids: &[RequestId]) -> Result<Exit> {
             }
         }
     }
-    submit::say_next_sweep(context)?;
     came_of_it(context, &views)
 }
 

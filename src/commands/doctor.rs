@@ -88,21 +88,19 @@ pub async fn run(context: &Context) -> Result<Exit> {
     } else {
         for line in &lines {
             let mark = if line.ok { "ok  " } else { "FAIL" };
-            ui::say(&format!(
-                "{mark} {:<18} {}",
-                line.what,
-                ui::escape(&line.saw)
-            ))?;
+            let label = format!("{mark} {:<18} ", ui::escape(&line.what));
+            ui::say(&ui::hanging(&label, &line.saw, 24))?;
             if let Some(cure) = &line.cure {
-                ui::say(&ui::paragraph(&format!("cure: {cure}"), 5))?;
+                ui::say(&ui::hanging("     cure:", cure, 11))?;
             }
         }
+        ui::say(&if failed > 0 {
+            format!("{failed} of {} checks failed", lines.len())
+        } else {
+            format!("{} checks, all well", lines.len())
+        })?;
     }
-    if failed > 0 {
-        ui::note(&format!("{failed} of {} checks failed", lines.len()))?;
-        return Ok(Exit::Failed);
-    }
-    Ok(Exit::Done)
+    Ok(if failed > 0 { Exit::Failed } else { Exit::Done })
 }
 
 fn policies(context: &Context) -> Vec<Line> {
@@ -116,7 +114,7 @@ fn policies(context: &Context) -> Vec<Line> {
         let saw = if warnings == 0 {
             "no complaint".to_owned()
         } else {
-            format!("{warnings} warning(s): jit policy check")
+            format!("{}: jit policy check", ui::count(warnings, "warning"))
         };
         return vec![Line::good("policies", saw)];
     }
@@ -212,7 +210,7 @@ fn audit(context: &Context, op: &Operator) -> Vec<Line> {
         Ok(0) => {}
         Ok(count) => lines.push(Line::bad(
             "audit backlog",
-            format!("{count} event(s) are not in the file yet"),
+            format!("{} not in the file yet", ui::count(count as usize, "event")),
             "jit sweep",
         )),
         Err(error) => lines.push(Line::bad(

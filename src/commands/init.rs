@@ -51,9 +51,9 @@ pub fn run(common: &cli::Common, arguments: &cli::Init, me: &Person) -> Result<E
         config: Some(file.clone()),
         ..common.clone()
     };
-    ledger::make(&common, None, me)?;
+    ledger::make(&common, arguments.shared.as_deref(), me)?;
     ui::note(&format!(
-        "Next: name your database in {}, then: jit setup TARGET, jit doctor, jit sweep",
+        "Next: name your database and yourself in {}, then: jit policy check, jit setup",
         file.display()
     ))?;
     Ok(Exit::Done)

@@ -37,7 +37,17 @@ pub fn run(context: &Context, arguments: &cli::List) -> Result<Exit> {
     }
     match context.format {
         Format::Json => ui::json(&views)?,
-        Format::Table if views.is_empty() => ui::note("nothing")?,
+        Format::Table if views.is_empty() => {
+            ui::note(match which {
+                Which::Mine => "nothing: you have never asked. Ask: jit columns, jit request",
+                Which::AwaitingMe => "nothing awaits you",
+                Which::Overdue => "nothing is overdue",
+                Which::Active => "nothing: nobody has access now",
+                Which::All => "nothing: nobody has asked yet",
+                Which::Open | Which::Pending => "nothing is open; ended ones: jit list --all",
+            })?;
+            say_waiting(context)?;
+        }
         Format::Table => {
             ui::say(&rows(&views, context.now().at))?;
             if which == Which::AwaitingMe {
@@ -46,6 +56,21 @@ pub fn run(context: &Context, arguments: &cli::List) -> Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// What an operator's sweep has still to look at shows in no list.
+pub fn say_waiting(context: &Context) -> Result<()> {
+    match context.waiting()? {
+        0 => {}
+        number => ui::note(&format!(
+            "{} in the inbox; take it up: jit sweep",
+            match number {
+                1 => "1 submission waits".to_owned(),
+                number => format!("{number} submissions wait"),
+            }
+        ))?,
+    }
+    Ok(())
 }
 
 /// The table of requests.

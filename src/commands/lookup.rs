@@ -190,6 +190,8 @@ pub fn find(context: &Context, prefix: &str, with_events: bool) -> Result<Reques
             if matches!(context.reach, Reach::Mailbox(_)) {
                 failure = failure
                     .hint("what was handed in since the last sweep shows after the next one");
+            } else if context.waiting()? > 0 {
+                failure = failure.hint("something waits in the inbox: jit sweep");
             }
             Err(failure.into())
         }
@@ -235,7 +237,7 @@ pub fn my_only_active(context: &Context, verb: &str) -> Result<RequestView> {
         _ => Err(Failure::new(
             Exit::Usage,
             format!(
-                "you have several: {}",
+                "you have several, name one: {}",
                 active
                     .iter()
                     .map(|view| view.id.as_str())
@@ -256,7 +258,7 @@ pub fn by_id(context: &Context, id: &RequestId, with_events: bool) -> Result<Opt
             None => Ok(None),
         },
         Reach::Mailbox(_) => Ok(context
-            .mailbox_view()?
+            .mailbox_as_it_is()?
             .map(everything)
             .unwrap_or_default()
             .into_iter()

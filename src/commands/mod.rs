@@ -23,7 +23,7 @@ mod words;
 
 use anyhow::Result;
 
-use crate::cli::{Cli, Command, SchemaOf};
+use crate::cli::{self, Cli, Command, SchemaOf};
 use crate::failure::{Exit, classify};
 use crate::ui;
 
@@ -45,9 +45,17 @@ pub fn main(cli: Cli) -> Exit {
         Ok(exit) => exit,
         Err(error) => {
             let failure = classify(&error);
-            let _ = ui::note(&format!("jit: {}", failure.what));
+            // Lines are ours; what stands in them may be somebody else's.
+            let lines: Vec<String> = failure.what.lines().map(ui::escape).collect();
+            let _ = ui::note(&format!("jit: {}", lines.join("\n")));
             for hint in &failure.hints {
-                let _ = ui::note(&format!("  next: {hint}"));
+                // A command is for typing; a sentence stands for itself.
+                let next = if hint.starts_with("jit ") {
+                    "next: "
+                } else {
+                    ""
+                };
+                let _ = ui::note(&format!("  {next}{}", ui::escape(hint)));
             }
             failure.exit
         }
@@ -74,9 +82,27 @@ async fn run(cli: Cli) -> Result<Exit> {
             }
             return Ok(Exit::Done);
         }
+        Command::Settings { origin } => {
+            return settings::run(&Context::of_rules(common)?, *origin);
+        }
+        Command::Policy(cli::Policy::Schema) => {
+            ui::json(&crate::policy::schema())?;
+            return Ok(Exit::Done);
+        }
+        Command::Policy(command @ (cli::Policy::Check { live: false } | cli::Policy::Test)) => {
+            return policy::run(&Context::of_rules(common)?, command).await;
+        }
+        Command::Policy(command @ cli::Policy::Explain(_)) => {
+            // A ledger, where there is one, knows the columns that globs stand for.
+            let context = Context::open(common).or_else(|_| Context::of_rules(common))?;
+            return policy::run(&context, command).await;
+        }
         Command::Completions { shell } => {
             use clap::CommandFactory;
-            clap_complete::generate(*shell, &mut Cli::command(), "jit", &mut std::io::stdout());
+            // Into memory first: the generator panics on a closed pipe.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "jit", &mut script);
+            ui::say(String::from_utf8_lossy(&script).trim_end())?;
             return Ok(Exit::Done);
         }
         _ => {}
@@ -100,11 +126,11 @@ async fn run(cli: Cli) -> Result<Exit> {
         }
         Command::Extend(arguments) => request::extend(context, arguments).await,
         Command::Sweep(arguments) => sweep::run(context, arguments).await,
-        Command::Settings { origin } => settings::run(context, *origin),
         Command::Init(_)
         | Command::Ledger(_)
         | Command::Audit(_)
         | Command::Schema { .. }
+        | Command::Settings { .. }
         | Command::Completions { .. } => Ok(Exit::Done),
     }
 }

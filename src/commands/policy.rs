@@ -19,10 +19,7 @@ pub async fn run(context: &Context, command: &cli::Policy) -> Result<Exit> {
         cli::Policy::Check { live } => check(context, *live).await,
         cli::Policy::Explain(arguments) => explain(context, arguments).await,
         cli::Policy::Test => test(context),
-        cli::Policy::Schema => {
-            ui::json(&crate::policy::schema())?;
-            Ok(Exit::Done)
-        }
+        cli::Policy::Schema => Ok(Exit::Done), // needs no settings, so it was answered before
         cli::Policy::Show { hash } => show(context, hash),
     }
 }
@@ -51,9 +48,14 @@ async fn check(context: &Context, live: bool) -> Result<Exit> {
             ui::note(&ui::escape(&problem.to_string()))?;
         }
         let warnings = problems.len() - errors;
+        let policies = match context.rules().book.policies().len() {
+            1 => "1 policy".to_owned(),
+            number => format!("{number} policies"),
+        };
         ui::say(&format!(
-            "{} policies, {errors} error(s), {warnings} warning(s)",
-            context.rules().book.policies().len()
+            "{policies}, {}, {}",
+            ui::count(errors, "error"),
+            ui::count(warnings, "warning")
         ))?;
     }
     Ok(if errors > 0 {
@@ -91,8 +93,12 @@ fn live_problems(context: &Context, name: &TargetName, catalog: &engines::Catalo
 async fn explain(context: &Context, arguments: &cli::Explain) -> Result<Exit> {
     let (typed_target, typed) = words::split_target(&arguments.what)?;
     let target = words::target(typed_target, &context.target_names())?;
-    let offered = context.columns().await?;
-    let (tables, filled) = words::resolve(typed, &target, &offered)?;
+    let offered = if words::needs_columns(&typed) {
+        context.protected()?
+    } else {
+        Vec::new()
+    };
+    let (tables, filled) = words::resolve(typed, &target, &offered, &offered)?;
     for text in filled {
         ui::note(&ui::escape(&text))?;
     }
@@ -194,7 +200,14 @@ fn test(context: &Context) -> Result<Exit> {
         )?;
     } else {
         for result in results.iter().filter(|result| !result.passed) {
-            ui::say(&format!("FAIL {}", ui::escape(&told(result))))?;
+            ui::say(&format!(
+                "FAIL {}:{} {} test {}",
+                ui::escape(&result.file),
+                result.line,
+                result.policy,
+                result.number
+            ))?;
+            ui::say(&ui::paragraph(&told(result), 5))?;
         }
         ui::say(&format!(
             "{} passed, {failed} failed",
@@ -206,13 +219,9 @@ fn test(context: &Context) -> Result<Exit> {
 
 fn told(result: &crate::policy::TestResult) -> String {
     format!(
-        "{}:{} {} test {}: {}; expected {:?}, got {}",
-        result.file,
-        result.line,
-        result.policy,
-        result.number,
+        "{}; expected {}, got {}",
         result.asked,
-        result.expected,
+        format!("{:?}", result.expected).to_lowercase(),
         result.got
     )
 }

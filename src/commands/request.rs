@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::access::{At, RequestId, State, TableColumns, Ttl};
+use crate::access::{At, RequestId, State, TableColumns, Terms, Ttl};
 use crate::cli;
 use crate::engines::Dialect;
 use crate::failure::{Exit, Failure};
-use crate::policy::Judgement;
+use crate::policy::{Judgement, Refusal, approvals};
 use crate::ui::{self, Format};
 use crate::workflow::rules::Asked;
 use crate::workflow::submission::{Act, AskAct};
@@ -24,8 +24,13 @@ pub async fn run(context: &Context, arguments: &cli::Request) -> Result<Exit> {
     let now = context.now().at;
     let (typed_target, typed) = words::split_target(&arguments.what)?;
     let target = words::target(typed_target, &context.target_names())?;
-    let offered = context.columns().await?;
-    let (tables, filled) = words::resolve(typed, &target, &offered)?;
+    let (protected, offered) = if words::needs_columns(&typed) {
+        let offered = context.columns_of(&context.me.name).await?;
+        (context.protected()?, offered)
+    } else {
+        (Vec::new(), Vec::new())
+    };
+    let (tables, filled) = words::resolve(typed, &target, &protected, &offered)?;
     let ttl = match (&arguments.ttl, &arguments.until) {
         (Some(text), _) => words::duration(text, "--for")?,
         (None, Some(text)) => {
@@ -80,7 +85,10 @@ pub async fn extend(context: &Context, arguments: &cli::Extend) -> Result<Exit> 
 }
 
 async fn hand_in(context: &Context, ask: AskAct, wait: Option<Ttl>) -> Result<Exit> {
-    let refusal = foreseen(context, &ask);
+    let (refusal, terms) = match judge(context, &ask) {
+        Judgement::Allowed(terms) => (None, Some(terms)),
+        Judgement::Refused(refusals) => (Some(in_lines(&refusals)), None),
+    };
     // The keys of a request, as far as they are known before an operator has seen it.
     let asked = serde_json::json!({
         "requester": context.me.name, "target": ask.target, "tables": ask.tables, "ttl": ask.ttl,
@@ -108,25 +116,35 @@ async fn hand_in(context: &Context, ask: AskAct, wait: Option<Ttl>) -> Result<Ex
             if let Some(why) = refusal {
                 return Err(refused(&why).into());
             }
-            submit::say_next_sweep(context)?;
-            ui::note(&format!("See how it stands: jit show {}", handed.id))?;
+            if context.format == Format::Table {
+                if let Some(terms) = terms {
+                    ui::note(&ui::paragraph(&will_need(context, &terms), 0))?;
+                }
+                submit::say_next_sweep(context)?;
+                ui::note(&format!("See how it stands: jit show {}", handed.id))?;
+            }
             Ok(Exit::Done)
         }
     }
 }
 
-/// What the rules say of it here and now; the operator judges again, and that counts.
-fn foreseen(context: &Context, ask: &AskAct) -> Option<String> {
-    match judge(context, ask) {
-        Judgement::Allowed(_) => None,
-        Judgement::Refused(refusals) => Some(
-            refusals
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("\n"),
-        ),
+/// The rules are public: what they say of it here and now can be told before the operator judges, which counts.
+fn will_need(context: &Context, terms: &Terms) -> String {
+    if terms.is_automatic() {
+        return "The rules give it without anybody's approval.".to_owned();
     }
+    let who = approvals::who_can(
+        &terms.lines,
+        &[],
+        &context.me.name,
+        context.rules().people.directory(),
+    );
+    show::approval(&terms.lines, &who)
+}
+
+fn in_lines(refusals: &[Refusal]) -> String {
+    let lines: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 fn judge(context: &Context, ask: &AskAct) -> Judgement {
@@ -152,10 +170,7 @@ fn dry_run(context: &Context, ask: &AskAct) -> Result<Exit> {
 }
 
 fn refused(why: &str) -> Failure {
-    Failure::new(
-        Exit::Refused,
-        format!("refused: {}", ui::escape(why).replace("\\n", "\n")),
-    )
+    Failure::new(Exit::Refused, format!("refused: {why}"))
 }
 
 /// Says where the request stands now, and what comes next.

@@ -15,7 +15,7 @@ use crate::workflow::view::RequestView;
 
 use super::context::Context;
 use super::lookup::{self, Filter};
-use super::{decide, submit, words};
+use super::{decide, list, submit, words};
 
 pub async fn run(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
     let by_selector = arguments.everything
@@ -43,6 +43,7 @@ pub async fn run(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
 
 async fn by_id(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
     let mut ids: Vec<RequestId> = Vec::new();
+    let mut views = Vec::new();
     for id in &arguments.ids {
         let view = lookup::find(context, id, false)?;
         if view.state.is_final() {
@@ -54,14 +55,16 @@ async fn by_id(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
             .into());
         }
         if !ids.contains(&view.id) {
-            ids.push(view.id);
+            ids.push(view.id.clone());
+            views.push(view);
         }
     }
-    if !arguments.yes
-        && ui::can_ask()
-        && !decide::agreed(&format!("Take away {} request(s) now?", ids.len()))?
-    {
-        return Ok(Exit::Done);
+    if !arguments.yes {
+        ui::note(&list::rows(&views, context.now().at))?;
+        if !decide::agreed("Take this away now?")? {
+            ui::note("Nothing was changed.")?;
+            return Ok(Exit::Done);
+        }
     }
     submit::hand_in(
         context,
@@ -93,6 +96,7 @@ async fn settle(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
 }
 
 async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
+    admins_only(context, "revoke by selector", "jit revoke ID --reason …")?;
     let open = lookup::list(context, &Filter::default())?;
     let target = arguments.target.as_deref().map(TargetName::from);
     if let Some(target) = &target
@@ -130,9 +134,11 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
     }
     if !arguments.yes {
         ui::note(&format!(
-            "This ends up to {concerned} open request(s) of {selector}, and refuses new ones until jit resume."
+            "This ends up to {}, for {selector}, and refuses new ones until jit resume.",
+            ui::count(concerned, "open request")
         ))?;
         if !decide::agreed("Go on?")? {
+            ui::note("Nothing was changed.")?;
             return Ok(Exit::Done);
         }
     }
@@ -151,7 +157,10 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
             if overdue > 0 {
                 return Err(Failure::new(
                     Exit::Overdue,
-                    format!("{overdue} lease(s) could not be taken away yet"),
+                    format!(
+                        "{} could not be taken away yet",
+                        ui::count(overdue, "lease")
+                    ),
                 )
                 .hint("jit list --overdue")
                 .hint("jit sweep")
@@ -197,8 +206,7 @@ async fn column(
         None => {
             let here = |of: &TargetName| target.is_none_or(|target| target == of);
             let mut names: BTreeSet<TableName> = context
-                .columns()
-                .await?
+                .protected()?
                 .into_iter()
                 .filter(|offer| here(&offer.target))
                 .map(|offer| offer.table)
@@ -218,8 +226,23 @@ async fn column(
     })
 }
 
+/// What operators would reject is said at once. Bare root may, as operators see it.
+fn admins_only(context: &Context, what: &str, instead: &str) -> Result<()> {
+    if context.me.uid == 0 || context.rules().people.is_admin(&context.me.name) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Refused,
+        format!("only those whom the settings name in `admins:` may {what}"),
+    )
+    .hint(instead)
+    .into())
+}
+
 pub async fn resume(context: &Context, holds: &[u32], reason: &str, yes: bool) -> Result<Exit> {
-    if !yes && holds.is_empty() && ui::can_ask() && !decide::agreed("End every hold?")? {
+    admins_only(context, "end holds", "jit settings")?;
+    if !yes && holds.is_empty() && !decide::agreed("End every hold?")? {
+        ui::note("Nothing was changed.")?;
         return Ok(Exit::Done);
     }
     let handed = submit::hand_in(

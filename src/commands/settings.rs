@@ -13,18 +13,25 @@ pub fn run(context: &Context, origin: bool) -> Result<Exit> {
         ui::json(&values)?;
         return Ok(Exit::Done);
     }
+    let file = context.settings.path.display().to_string();
     let rows: Vec<Vec<String>> = values
         .iter()
         .map(|value| {
-            let mut row = vec![value.key.clone(), value.value.clone()];
+            let mut row = vec![value.key.clone()];
             if origin {
-                row.push(value.origin.clone());
+                // The file is named in the first row.
+                let line = value
+                    .origin
+                    .strip_prefix(&file)
+                    .and_then(|rest| rest.strip_prefix(':'));
+                row.push(line.map_or(value.origin.clone(), |line| format!("line {line}")));
             }
+            row.push(value.value.clone());
             row
         })
         .collect();
     let header: &[&str] = if origin {
-        &["SETTING", "VALUE", "FROM"]
+        &["SETTING", "FROM", "VALUE"]
     } else {
         &["SETTING", "VALUE"]
     };

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::access::TargetName;
 use crate::cli;
-use crate::engines::{self, Address, Needs, SetupGroup};
+use crate::engines::{self, Address, EngineError, Needs, SetupGroup};
 use crate::failure::{Exit, Failure};
 use crate::stores::FindLeases;
 use crate::ui::{self, Format};
@@ -29,12 +29,15 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
             return Err(Failure::new(
                 Exit::NoSuch,
                 format!(
-                    "{} lease(s) live on {name}; they would be left behind",
-                    live.len()
+                    "setup of {name} cannot be undone while {} there: nobody could take back what they gave",
+                    match live.len() {
+                        1 => "1 lease lives".to_owned(),
+                        number => format!("{number} leases live"),
+                    }
                 ),
             )
+            .hint(format!("see them: jit list --target {name}"))
             .hint(format!("jit revoke {} --reason …", lease.id.request))
-            .hint(format!("jit list --target {name}"))
             .into());
         }
     }
@@ -42,7 +45,15 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
         Some(url) => privileged(url, &own)?,
         None => own.clone(),
     };
-    let mut engine = engines::connect(&address).await?;
+    let mut engine = match engines::connect(&address).await {
+        Err(error @ EngineError::Denied { .. }) if arguments.as_url.is_none() => {
+            return Err(Failure::new(Exit::Unreachable, error.to_string())
+                .hint("is that account not there yet? Then connect as somebody who may make it:")
+                .hint(format!("jit setup {name} --as-url URL"))
+                .into());
+        }
+        connected => connected?,
+    };
     let catalog = engine.catalog().await?;
     let ledger = match &context.reach {
         Reach::Operator(op) => Some(op.ledger.id().clone()),
@@ -53,19 +64,21 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
     if arguments.apply {
         let mut done = 0;
         for group in &groups {
-            ui::note(&format!("-- {}", ui::escape(&group.by)))?;
+            ui::note(&ui::hanging("--", &group.by, 3))?;
             for statement in &group.statements {
-                ui::note(&ui::escape(statement))?;
+                ui::note(&ui::hanging("  ", statement, 4))?;
             }
             engine.run(&group.statements).await?;
             done += group.statements.len();
         }
         match context.format {
             Format::Json => ui::json(&groups)?,
-            Format::Table => ui::say(&format!("{done} statement(s) done on {name}"))?,
+            Format::Table => {
+                ui::say(&format!("{} done on {name}", ui::count(done, "statement")))?;
+            }
         }
         if !arguments.undo {
-            ui::note("Next: jit doctor")?;
+            ui::note("Next: jit sweep, jit doctor")?;
         }
         return Ok(Exit::Done);
     }
@@ -78,7 +91,7 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
 
 fn print(name: &TargetName, groups: &[SetupGroup]) -> Result<()> {
     if groups.is_empty() {
-        ui::note(&format!("{name} needs nothing"))?;
+        ui::note(&format!("{name} has all that it needs"))?;
     }
     for group in groups {
         ui::say(&format!("-- {name}: to be run by {}", group.by))?;
@@ -121,6 +134,7 @@ pub fn needs(
     Needs {
         tables: leasable.tables,
         usage: leasable.usage,
+        end_sessions: leasable.end_sessions,
         login: own.user.as_str().into(),
         ledger,
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::access::{At, State};
+use crate::access::{ApprovalLine, At, State};
 use crate::failure::Exit;
 use crate::ui::{self, Format};
 use crate::workflow::view::RequestView;
@@ -44,45 +44,37 @@ pub fn next(view: &RequestView, me: &str) -> Option<String> {
 /// The whole request, for people.
 pub fn text(view: &RequestView, now: At) -> String {
     let mut lines = Vec::new();
-    let mut field = |name: &str, value: String| lines.push(format!("{name:<11}{value}"));
-    field("request", format!("{}  {}", view.id, state(view, now)));
+    let mut field = |name: &str, value: &str| lines.push(ui::hanging(name, value, 11));
+    field("request", &format!("{}  {}", view.id, state(view, now)));
     field(
         "who",
-        format!(
-            "{} as {} on {}",
-            ui::escape(&view.requester),
-            ui::escape(view.grantee.as_str()),
-            view.target
-        ),
+        &format!("{} as {} on {}", view.requester, view.grantee, view.target),
     );
     for (place, table) in view.tables.iter().enumerate() {
-        field(
-            if place == 0 { "columns" } else { "" },
-            ui::escape(&table.to_string()),
-        );
+        field(if place == 0 { "columns" } else { "" }, &table.to_string());
     }
     let shortened = if view.lease_ttl < view.ttl {
         format!(" (shortened to {})", view.lease_ttl)
     } else {
         String::new()
     };
-    field("for", format!("{}{shortened}", view.ttl));
-    field("reason", ui::escape(&view.reason));
+    field("for", &format!("{}{shortened}", view.ttl));
+    field("reason", &view.reason);
     for (name, value) in [("purpose", &view.purpose), ("ticket", &view.ticket)] {
         if let Some(value) = value {
-            field(name, ui::escape(value));
+            field(name, value);
         }
     }
     if let Some(extends) = &view.extends {
-        field("extends", extends.to_string());
+        field("extends", &extends.to_string());
     }
     if !view.rules.is_empty() {
-        field("rule", ui::escape(&view.rules.join("; ")));
+        field("rule", &view.rules.join("; "));
     }
     if !view.classes.is_empty() {
-        field("class", ui::escape(&view.classes.join(", ")));
+        field("class", &view.classes.join(", "));
     }
-    field("asked", ui::when(view.submitted_at, now));
+    field("asked", &ui::when(view.submitted_at, now));
     for approval in &view.approvals {
         let shorter = approval
             .ttl
@@ -90,43 +82,39 @@ pub fn text(view: &RequestView, now: At) -> String {
         let note = approval
             .note
             .as_deref()
-            .map_or(String::new(), |note| format!(": {}", ui::escape(note)));
+            .map_or(String::new(), |note| format!(": {note}"));
         field(
             "approved",
-            format!(
+            &format!(
                 "{} {}{shorter}{note}",
-                ui::escape(&approval.by),
+                approval.by,
                 ui::when(approval.at, now)
             ),
         );
     }
     if !view.needs.is_empty() {
-        field("needs", needs(view));
-        field("lapses", ui::when(view.lapses_at, now));
+        field("needs", &needs(view));
+        field("lapses", &ui::when(view.lapses_at, now));
     }
     if let Some(at) = view.granted_at {
-        field("granted", ui::when(at, now));
+        field("granted", &ui::when(at, now));
     }
     if let Some(at) = view.expires_at {
-        field("expires", ui::when(at, now));
+        field("expires", &ui::when(at, now));
     }
     if let Some(at) = view.ended_at {
         let how = view.ended.as_deref().unwrap_or_default();
-        field("ended", format!("{} {how}", ui::when(at, now)));
+        field("ended", &format!("{} {how}", ui::when(at, now)));
     }
     if let Some(server) = &view.server {
-        field("server", ui::escape(server));
+        field("server", server);
     }
     if let Some(outcome) = &view.outcome {
-        lines.push(format!("because\n{}", ui::paragraph(outcome, 2)));
+        lines.push(ui::hanging("because", outcome, 11));
     }
     if !view.also_holds.is_empty() {
         lines.push(String::from("they also hold"));
-        lines.extend(
-            view.also_holds
-                .iter()
-                .map(|held| format!("  {}", ui::escape(held))),
-        );
+        lines.extend(view.also_holds.iter().map(|held| ui::paragraph(held, 2)));
     }
     if !view.will_read.is_empty() && !view.state.is_final() {
         lines.push(format!(
@@ -158,8 +146,12 @@ pub fn text(view: &RequestView, now: At) -> String {
             let why = lease
                 .why
                 .as_deref()
-                .map_or(String::new(), |why| format!(": {}", ui::escape(why)));
-            lines.push(format!("  {:<9} {}{why}", lease.state, ui::escape(&what)));
+                .map_or(String::new(), |why| format!(": {why}"));
+            lines.push(ui::hanging(
+                &format!("  {:<9} ", lease.state),
+                &format!("{what}{why}"),
+                12,
+            ));
         }
     }
     if !view.events.is_empty() {
@@ -197,17 +189,21 @@ fn event_line(event: &serde_json::Value) -> String {
 
 /// What is still needed, and who could give it.
 pub fn needs(view: &RequestView) -> String {
-    let lines: Vec<String> = view
-        .needs
+    ui::escape(&approval(&view.needs, &view.approvers))
+}
+
+/// `approval by 1 of group:dba (carol, dave)`
+pub fn approval(lines: &[ApprovalLine], who: &[String]) -> String {
+    let lines: Vec<String> = lines
         .iter()
         .map(|line| format!("{} of {}", line.count, line.by.join(" or ")))
         .collect();
-    let who = if view.approvers.is_empty() {
+    let who = if who.is_empty() {
         "nobody can give it".to_owned()
     } else {
-        view.approvers.join(", ")
+        who.join(", ")
     };
-    ui::escape(&format!("approval by {} ({who})", lines.join(", and ")))
+    format!("approval by {} ({who})", lines.join(", and "))
 }
 
 /// The state in words that say what goes on.

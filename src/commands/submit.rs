@@ -30,7 +30,7 @@ pub struct Drained {
 /// [`Exit::Usage`] for what no operator would accept, [`Exit::Refused`] where it was drained and rejected.
 pub async fn hand_in(context: &Context, act: Act) -> Result<HandedIn> {
     act.check()
-        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        .map_err(|error| Failure::new(Exit::Usage, error.0))?;
     let mut nonce = [0_u8; 16];
     getrandom::fill(&mut nonce)
         .map_err(|error| Failure::new(Exit::Failed, format!("no random numbers: {error}")))?;
@@ -94,6 +94,12 @@ fn complain(report: &SweepReport) -> Result<()> {
         .chain(report.audit_errors.iter().cloned())
     {
         ui::note(&format!("warning: {}", ui::escape(&error)))?;
+    }
+    for target in &report.targets {
+        if let Some(why) = &target.held_back {
+            let why = ui::escape(why);
+            ui::note(&format!("{}: no grants: {why}", target.target))?;
+        }
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::ui::{self, Format};
 use crate::workflow::remember::record;
 use crate::workflow::revoke::{self, Due};
 use crate::workflow::sweep::{Scope, SweepReport, sweep};
+use crate::workflow::target::Failing;
 use crate::workflow::{Operator, clock};
 
 use super::context::Context;
@@ -234,7 +235,7 @@ async fn dry_run(context: &Context, op: &Operator, only: Option<&TargetName>) ->
         let planned = if nothing_due {
             Ok((crate::access::plan::Plan::default(), Vec::new()))
         } else {
-            plan_of(&due, &now, address).await
+            plan_of(op, name, &due, &now, address).await
         };
         match planned {
             Ok((plan, sql)) => plans.push(json!({
@@ -286,7 +287,10 @@ async fn dry_run(context: &Context, op: &Operator, only: Option<&TargetName>) ->
     }
     if waiting > 0 {
         nothing = false;
-        ui::say(&format!("{waiting} submission(s) wait in the inbox"))?;
+        ui::say(&format!(
+            "inbox: {} to judge",
+            ui::count(waiting, "submission")
+        ))?;
     }
     if nothing {
         ui::note("nothing to do")?;
@@ -295,12 +299,14 @@ async fn dry_run(context: &Context, op: &Operator, only: Option<&TargetName>) ->
 }
 
 async fn plan_of(
+    op: &Operator,
+    target: &TargetName,
     due: &Due,
     now: &crate::access::Now,
     address: &engines::Address,
-) -> Result<(crate::access::plan::Plan, Vec<String>), engines::EngineError> {
+) -> Result<(crate::access::plan::Plan, Vec<String>), Failing> {
     let mut engine: Box<dyn Engine> = engines::connect(address).await?;
-    let plan = revoke::plan(due, now, engine.as_mut()).await?;
+    let plan = revoke::plan(op, target, due, now, engine.as_mut()).await?;
     let sql = plan
         .steps
         .iter()

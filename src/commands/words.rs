@@ -10,10 +10,11 @@ use crate::access::{At, ColumnName, TableColumns, TableName, TargetName, Ttl};
 use crate::failure::{Exit, Failure};
 use crate::workflow::view::ColumnView;
 
+/// A table and its columns, as typed.
+pub type Typed = (TypedTable, TypedColumns);
+
 /// Splits `[TARGET] TABLE:COLS…`. A first word without a colon outside quotes is the target.
-pub fn split_target(
-    words: &[String],
-) -> Result<(Option<TargetName>, Vec<(TypedTable, TypedColumns)>)> {
+pub fn split_target(words: &[String]) -> Result<(Option<TargetName>, Vec<Typed>)> {
     let usage = |error: syntax::SyntaxError| {
         Failure::new(Exit::Usage, error.to_string()).hint("jit columns shows what there is")
     };
@@ -68,7 +69,7 @@ pub fn target(typed: Option<TargetName>, known: &[&TargetName]) -> Result<Target
         Some(name) if known.contains(&&name) => Ok(name),
         Some(name) => Err(
             Failure::new(Exit::NoSuch, format!("there is no target {name}"))
-                .hint(format!("there are: {}", names()))
+                .hint(format!("the settings name: {}", names()))
                 .into(),
         ),
         None => match known {
@@ -76,20 +77,29 @@ pub fn target(typed: Option<TargetName>, known: &[&TargetName]) -> Result<Target
                 .hint("jit settings --origin")
                 .into()),
             [only] => Ok((*only).clone()),
-            _ => Err(
-                Failure::new(Exit::Usage, "there are several targets; name one")
-                    .hint(format!("there are: {}", names()))
-                    .into(),
-            ),
+            _ => Err(Failure::new(
+                Exit::Usage,
+                format!("there are several targets, name one: {}", names()),
+            )
+            .hint("before the columns, or in $JIT_TARGET")
+            .into()),
         },
     }
+}
+
+/// Whether what was typed can only be filled in by who knows the columns.
+pub fn needs_columns(typed: &[(TypedTable, TypedColumns)]) -> bool {
+    typed
+        .iter()
+        .any(|(table, columns)| table.schema.is_none() || *columns == TypedColumns::All)
 }
 
 /// Full names for what was typed: the schema from the only protected table of that name, `*` for all columns that
 /// I may ask for there. What was filled in is returned too, to be shown.
 pub fn resolve(
-    typed: Vec<(TypedTable, TypedColumns)>,
+    typed: Vec<Typed>,
     target: &TargetName,
+    protected: &[ColumnView],
     offered: &[ColumnView],
 ) -> Result<(Vec<TableColumns>, Vec<String>)> {
     let mut tables: Vec<TableColumns> = Vec::new();
@@ -98,7 +108,7 @@ pub fn resolve(
         let name = match table.schema {
             Some(schema) => TableName::new(schema, table.table),
             None => {
-                let name = the_only(&table.table, target, offered)?;
+                let name = the_only(&table.table, target, protected)?;
                 filled.push(format!("{} is {name}", syntax::quoted_if_odd(&table.table)));
                 name
             }
@@ -149,8 +159,8 @@ pub fn resolve(
     Ok((tables, filled))
 }
 
-fn the_only(table: &str, target: &TargetName, offered: &[ColumnView]) -> Result<TableName> {
-    let names: BTreeSet<TableName> = offered
+fn the_only(table: &str, target: &TargetName, protected: &[ColumnView]) -> Result<TableName> {
+    let names: BTreeSet<TableName> = protected
         .iter()
         .filter(|offer| offer.target == *target && offer.table.table == table)
         .map(|offer| offer.table.clone())
@@ -158,11 +168,10 @@ fn the_only(table: &str, target: &TargetName, offered: &[ColumnView]) -> Result<
     if names.is_empty() {
         return Err(Failure::new(
             Exit::NoSuch,
-            format!("no protected table on {target} that you may request from is called {table}"),
+            format!("no protected table on {target} is called {table}"),
         )
-        .hint(format!(
-            "write it in full, schema.table, or see: jit columns {target}"
-        ))
+        .hint(format!("jit columns {target}"))
+        .hint(format!("or write it in full, as in public.{table}:COLUMN"))
         .into());
     }
     only_table(table, names)

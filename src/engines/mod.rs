@@ -198,6 +198,8 @@ pub struct Needs {
     pub tables: Vec<(TableName, Vec<ColumnName>)>,
     /// Schemas whose USAGE may be leased along.
     pub usage: Vec<String>,
+    /// Whether a policy ends sessions at expiry, for which our account needs a right of its own.
+    pub end_sessions: bool,
     /// The login that jit itself uses, as the settings name it.
     pub login: Grantee,
     /// The ledger that the target will belong to.

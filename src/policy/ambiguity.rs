@@ -5,10 +5,11 @@
 //! they are only ever in conflict with their equals.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
 
 use super::KnownTargets;
 use super::book::Book;
-use super::glob::{Case, Glob};
+use super::glob::{Case, Glob, folded};
 use super::index::{Ruling, Specificity, Unit};
 use super::overlap::{self, TooTangled};
 use crate::access::{ColumnName, TableName, TargetName, syntax};
@@ -20,8 +21,8 @@ const MOST_OTHERS: usize = 60;
 /// Combinations of kinds of names that are looked at for one pair.
 const MOST_KINDS: usize = 200_000;
 
-/// Problems are counted, not listed, beyond this: one glob too many would give thousands.
-const MOST_PROBLEMS: usize = 100;
+/// Conflicts of one target that are told: a pattern too many can give millions.
+const MOST_CONFLICTS: usize = 100;
 
 /// One error for each pair of policies in conflict, with a name that shows it.
 pub(super) fn problems(book: &Book, targets: &KnownTargets) -> Vec<Problem> {
@@ -39,9 +40,6 @@ pub(super) fn problems(book: &Book, targets: &KnownTargets) -> Vec<Problem> {
         };
         for ((a, b), shown) in search.conflicts() {
             problems.push(problem(book, a, b, &shown));
-            if problems.len() > MOST_PROBLEMS {
-                return problems;
-            }
         }
     }
     problems
@@ -92,26 +90,76 @@ impl<'b> Search<'b> {
                 }
             }
         }
-        // Patterns of tables with each other, and with whatever has a wildcard elsewhere.
-        let loose = self.loose_units();
-        for (at, a) in loose.iter().enumerate() {
-            for b in &loose[at + 1..] {
-                self.pair(*a, *b, &mut conflicts);
+        // Patterns of tables with each other, and with column patterns of exact tables. Nothing is in conflict with
+        // what has no wildcard at all.
+        let mut meeting = |a: usize, b: usize| {
+            let (x, y) = (&self.book.policies[a].table, &self.book.policies[b].table);
+            let meet = |x, y| overlap::common_name(x, y, Case::Exact, "").is_some();
+            if meet(&x.schema, &y.schema) && meet(&x.table, &y.table) {
+                self.policies(a, b, &mut conflicts);
             }
-        }
+            if is_full(&conflicts) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        // Stopped or not: what was found is told.
+        let _ = self
+            .book
+            .index
+            .loose(self.target)
+            .map(|loose| loose.pairs(&mut meeting));
         for (table, units) in self.book.index.patterns(self.target) {
             if units.is_empty() {
                 continue;
             }
-            for a in &loose {
-                if self.book.policies[a.policy].table.matches(table) {
-                    for b in units {
-                        self.pair(*a, *b, &mut conflicts);
+            for policy in self.book.index.candidates(self.target, table) {
+                if self.book.policies[policy].table.matches(table) {
+                    for a in self.units(policy) {
+                        for b in units {
+                            self.pair(a, *b, &mut conflicts);
+                        }
                     }
                 }
             }
         }
         conflicts
+    }
+
+    /// All pairs of units of two policies whose tables meet, without looking at each pair of exact columns.
+    fn policies(&self, a: usize, b: usize, conflicts: &mut Conflicts) {
+        let mut exact: HashMap<String, Vec<Unit>> = HashMap::new();
+        let mut patterns: Vec<Unit> = Vec::new();
+        for unit in self.units(b) {
+            match self.column(unit).as_exact() {
+                Some(name) => exact.entry(folded(name)).or_default().push(unit),
+                None => patterns.push(unit),
+            }
+        }
+        for unit in self.units(a) {
+            match self.column(unit).as_exact() {
+                Some(name) => {
+                    for other in exact
+                        .get(&folded(name))
+                        .into_iter()
+                        .flatten()
+                        .chain(&patterns)
+                    {
+                        self.pair(unit, *other, conflicts);
+                    }
+                }
+                None => {
+                    for other in self.units(b) {
+                        self.pair(unit, other, conflicts);
+                    }
+                }
+            }
+        }
+    }
+
+    fn units(&self, policy: usize) -> impl Iterator<Item = Unit> + use<> {
+        (0..self.book.policies[policy].columns.len()).map(move |column| Unit { policy, column })
     }
 
     /// Exact columns of exact tables that two policies name.
@@ -124,6 +172,7 @@ impl<'b> Search<'b> {
                 for b in &units[at + 1..] {
                     let (x, y) = (self.column(*a), self.column(*b));
                     if a.policy != b.policy
+                        && !is_full(conflicts)
                         && let Some(name) = overlap::common_name(x, y, self.case, "")
                     {
                         conflicts
@@ -133,21 +182,6 @@ impl<'b> Search<'b> {
                 }
             }
         }
-    }
-
-    fn loose_units(&self) -> Vec<Unit> {
-        self.book
-            .index
-            .loose(self.target)
-            .iter()
-            .flat_map(|policy| {
-                let columns = 0..self.book.policies[*policy].columns.len();
-                columns.map(|column| Unit {
-                    policy: *policy,
-                    column,
-                })
-            })
-            .collect()
     }
 
     fn column(&self, unit: Unit) -> &'b Glob {
@@ -166,7 +200,7 @@ impl<'b> Search<'b> {
 
     fn pair(&self, a: Unit, b: Unit, conflicts: &mut Conflicts) {
         let key = in_order(a.policy, b.policy);
-        if a.policy == b.policy || conflicts.contains_key(&key) {
+        if a.policy == b.policy || conflicts.contains_key(&key) || is_full(conflicts) {
             return;
         }
         let (mine, theirs) = (self.book.specificity(a), self.book.specificity(b));
@@ -228,24 +262,31 @@ impl<'b> Search<'b> {
             let specificity = self.book.specificity(*unit);
             specificity.beats(mine) || specificity.beats(theirs)
         };
-        let of_tables = self
+        // The exact tables that both match: where their patterns meet in one table only, it alone is looked at.
+        let (p, q) = (
+            &self.book.policies[a.policy].table,
+            &self.book.policies[b.policy].table,
+        );
+        let one = |x: &Glob, y: &Glob| x.as_exact().or(y.as_exact()).map(str::to_owned);
+        let tables: Vec<TableName> = match (one(&p.schema, &q.schema), one(&p.table, &q.table)) {
+            (Some(schema), Some(table)) => vec![TableName::new(schema, table)],
+            _ => {
+                let all = self.book.index.tables(self.target);
+                all.filter(|table| p.matches(table) && q.matches(table))
+                    .cloned()
+                    .collect()
+            }
+        };
+        let exact = tables
+            .iter()
+            .flat_map(|table| self.book.index.units_of(self.target, table));
+        let loose = self
             .book
             .index
-            .columns(self.target)
-            .flat_map(|(table, units)| units.iter().map(move |unit| (table, *unit)))
-            .chain(
-                self.book
-                    .index
-                    .patterns(self.target)
-                    .flat_map(|(table, units)| units.iter().map(move |unit| (table, *unit))),
-            )
-            .filter(|(table, _)| {
-                self.book.policies[a.policy].table.matches(table)
-                    && self.book.policies[b.policy].table.matches(table)
-            })
-            .map(|(_, unit)| unit);
-        of_tables
-            .chain(self.loose_units())
+            .loose_policies(self.target)
+            .flat_map(|policy| self.units(policy));
+        exact
+            .chain(loose)
             .filter(|unit| beats(unit) && touches(unit))
             .take(MOST_OTHERS + 1)
             .collect()
@@ -278,6 +319,10 @@ impl<'b> Search<'b> {
         }
         Ok(None)
     }
+}
+
+fn is_full(conflicts: &Conflicts) -> bool {
+    conflicts.len() >= MOST_CONFLICTS
 }
 
 fn in_order(a: usize, b: usize) -> (usize, usize) {

@@ -143,6 +143,14 @@ impl Glob {
         }
     }
 
+    /// What every name that matches begins with.
+    pub(super) fn literal_start(&self) -> &str {
+        match &self.tokens {
+            None => &self.text,
+            Some(_) => self.text.split(['*', '?']).next().unwrap_or(""),
+        }
+    }
+
     /// A name that matches: the shortest, with `filler` for each `*` and its first letter for each `?`.
     pub fn sample(&self, filler: &str) -> String {
         let Some(tokens) = &self.tokens else {

@@ -5,6 +5,7 @@
 //! nobody beats.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use super::book::{Book, Policy};
 use super::glob::{Case, Exactness, Glob, folded};
@@ -46,8 +47,71 @@ pub(super) struct Index {
 #[derive(Debug, Default)]
 struct Target {
     tables: HashMap<TableName, Table>,
-    /// Policies with a wildcard in schema or table.
-    loose: Vec<usize>,
+    loose: Loose,
+}
+
+/// Policies with a wildcard in schema or table, by what all their tables begin with.
+#[derive(Debug, Default)]
+pub(super) struct Loose {
+    by_start: HashMap<String, Vec<usize>>,
+}
+
+impl Loose {
+    /// A table's name as one text; names hold no zero byte. The key of a policy is the beginning of this text that
+    /// all its tables share, so a policy can match a table only if its key is a beginning of the table's text, and
+    /// two policies can share a table only if the key of one is a beginning of the key of the other.
+    fn text(schema: &str, table: &str) -> String {
+        format!("{schema}\0{table}")
+    }
+
+    fn insert(&mut self, at: usize, policy: &Policy) {
+        let schema = &policy.table.schema;
+        let key = match schema.as_exact() {
+            Some(exact) => Self::text(exact, policy.table.table.literal_start()),
+            None => schema.literal_start().to_owned(),
+        };
+        self.by_start.entry(key).or_default().push(at);
+    }
+
+    /// Policies that may match a table.
+    fn candidates(&self, table: &TableName) -> impl Iterator<Item = usize> {
+        let text = if self.by_start.is_empty() {
+            String::new()
+        } else {
+            Self::text(&table.schema, &table.table)
+        };
+        let ends: Vec<usize> = (0..=text.len())
+            .filter(|at| text.is_char_boundary(*at))
+            .collect();
+        ends.into_iter()
+            .filter_map(move |end| self.by_start.get(&text[..end]))
+            .flatten()
+            .copied()
+    }
+
+    /// Shows each pair of policies that may share a table, once, until `each` has enough.
+    pub fn pairs(&self, mut each: impl FnMut(usize, usize) -> ControlFlow<()>) -> ControlFlow<()> {
+        let mut sorted: Vec<(&str, usize)> = self
+            .by_start
+            .iter()
+            .flat_map(|(key, policies)| policies.iter().map(move |at| (key.as_str(), *at)))
+            .collect();
+        sorted.sort_unstable();
+        for (at, (key, policy)) in sorted.iter().enumerate() {
+            // Whatever begins with a key follows it directly.
+            let following = sorted[at + 1..]
+                .iter()
+                .take_while(|(other, _)| other.starts_with(key));
+            for (_, other) in following {
+                each(*policy, *other)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn all(&self) -> impl Iterator<Item = usize> {
+        self.by_start.values().flatten().copied()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +135,7 @@ impl Index {
                 policy.table.schema.as_exact(),
                 policy.table.table.as_exact(),
             ) else {
-                target.loose.push(at);
+                target.loose.insert(at, policy);
                 continue;
             };
             let table = target
@@ -91,8 +155,24 @@ impl Index {
     }
 
     /// Policies with a wildcard in schema or table.
-    pub fn loose(&self, target: &TargetName) -> &[usize] {
-        self.targets.get(target).map_or(&[], |target| &target.loose)
+    pub fn loose(&self, target: &TargetName) -> Option<&Loose> {
+        self.targets.get(target).map(|target| &target.loose)
+    }
+
+    /// Those of them that may match a table.
+    pub fn candidates(
+        &self,
+        target: &TargetName,
+        table: &TableName,
+    ) -> impl Iterator<Item = usize> {
+        self.loose(target)
+            .into_iter()
+            .flat_map(|loose| loose.candidates(table))
+    }
+
+    /// All of them, in no order.
+    pub fn loose_policies(&self, target: &TargetName) -> impl Iterator<Item = usize> {
+        self.loose(target).into_iter().flat_map(Loose::all)
     }
 
     /// Exact tables that are named, in no order.
@@ -123,6 +203,13 @@ impl Index {
 
     pub fn targets(&self) -> impl Iterator<Item = &TargetName> {
         self.targets.keys()
+    }
+
+    /// All units of one exact table.
+    pub fn units_of(&self, target: &TargetName, table: &TableName) -> impl Iterator<Item = Unit> {
+        self.table(target, table)
+            .into_iter()
+            .flat_map(|of| of.columns.values().flatten().chain(&of.patterns).copied())
     }
 
     fn table(&self, target: &TargetName, table: &TableName) -> Option<&Table> {
@@ -165,7 +252,7 @@ impl Book {
             let named = exact.columns.get(&folded(&column.0)).into_iter().flatten();
             units.extend(named.chain(&exact.patterns).filter(|unit| fits(unit)));
         }
-        for policy in self.index.loose(target).iter().copied() {
+        for policy in self.index.candidates(target, table) {
             if self.policies[policy].table.matches(table) {
                 let columns = 0..self.policies[policy].columns.len();
                 units.extend(columns.map(|column| Unit { policy, column }).filter(fits));

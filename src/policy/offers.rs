@@ -7,7 +7,7 @@ use super::approvals;
 use super::book::{Book, Policy};
 use super::glob::Case;
 use super::index::Ruling;
-use crate::access::{ColumnName, TableName, TargetName, Ttl, Usage};
+use crate::access::{ColumnName, Sessions, TableName, TargetName, Ttl, Usage};
 
 /// A column of a catalog, and the policy that rules it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -25,6 +25,8 @@ pub struct Leasable {
     pub tables: Vec<(TableName, Vec<ColumnName>)>,
     /// Schemas of these tables whose USAGE may be leased along.
     pub usage: Vec<String>,
+    /// Whether an entry of these policies ends sessions.
+    pub end_sessions: bool,
 }
 
 /// One way in which a person may ask for a column.
@@ -89,6 +91,10 @@ impl Book {
             leasable
                 .tables
                 .push((table.clone(), wanted.cloned().collect()));
+            leasable.end_sessions |= ruled
+                .iter()
+                .flat_map(|(_, _, policy)| &policy.entries)
+                .any(|entry| entry.sessions == Sessions::End);
             let usage = ruled
                 .iter()
                 .flat_map(|(_, _, policy)| &policy.entries)

@@ -1,23 +1,26 @@
 //! From `approved` to `active`: the intent on record and in the audit file, then the GRANT, then the proof.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use serde_json::json;
 
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId,
-    ServerIdentity, Standing, State, TargetName, Ttl,
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Standing,
+    State, TargetName,
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, GrantOrder, Report, Verb};
-use crate::stores::{Change, Effect, Fact, FindLeases, FindRequests, StoreError};
+use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::acts::{Verdict, verdict};
 use super::history::Histories;
 use super::target::{Failing, TargetReport};
-use super::{Operator, arrive, clock, commit_each, events, failpoint, publish, remember, revoke};
+use super::{
+    Operator, arrive, clock, commit_each, events, failpoint, look, publish, remember, revoke,
+};
 
-/// Grants what is approved on this target, if grants may be given at all now.
+/// Grants what is approved on this target, if grants may be given at all now. `whole`: this is a sweep, whose own
+/// revokes count as those of a sweep that succeeded.
 ///
 /// # Errors
 /// Where ledger or target fail as a whole. Whatever may have been given by then owes its undo in the ledger.
@@ -26,6 +29,7 @@ pub async fn approved(
     target: &TargetName,
     engine: &mut dyn Engine,
     report: &mut TargetReport,
+    whole: bool,
 ) -> Result<(), Failing> {
     let now = op.now();
     let waiting: Vec<Request> = op
@@ -41,7 +45,13 @@ pub async fn approved(
     if waiting.is_empty() {
         return Ok(());
     }
-    if let Some(why) = not_now(op, target, engine, report, &now).await? {
+    if let Err(error) = publish::prove_writable(op) {
+        report.audit_error(&error);
+        report.held_back = Some(error.to_string());
+        return Ok(());
+    }
+    let swept = whole && report.revokes_done;
+    if let Some(why) = not_now(op, target, swept, &now)? {
         report.held_back = Some(why);
         return Ok(());
     }
@@ -88,72 +98,30 @@ pub async fn approved(
 }
 
 /// Why nothing may be granted on this target at this moment.
-async fn not_now(
+fn not_now(
     op: &Operator,
     target: &TargetName,
-    engine: &mut dyn Engine,
-    report: &TargetReport,
+    swept: bool,
     now: &Now,
-) -> Result<Option<String>, Failing> {
+) -> Result<Option<String>, StoreError> {
     let behind = clock::behind(now, &op.ledger.seen()?);
     if behind > clock::TOLERANCE {
         return Ok(Some(format!(
             "the clock is {behind} behind what the ledger has seen; if it is right now: jit ledger clock --accept"
         )));
     }
-    if let Err(error) = publish::prove_writable(op) {
-        return Ok(Some(format!("{error}")));
+    if swept {
+        return Ok(None);
     }
-    if !report.revokes_done {
-        let last = remember::last_success(op, target)?;
-        if last.is_none_or(|at| now.at.since(at) > op.rules.sweep_within) {
-            return Ok(Some(format!(
+    let last = remember::last_success(op, target)?;
+    Ok(last
+        .is_none_or(|at| now.at.since(at) > op.rules.sweep_within)
+        .then(|| {
+            format!(
                 "no sweep has finished within {}; access that nobody takes back is not given. Run: jit sweep",
                 op.rules.sweep_within
-            )));
-        }
-    }
-    if let Some(twin) = twin(op, target, engine.server())? {
-        return Ok(Some(format!(
-            "{target} and {twin} are one database; take one of them out of the settings"
-        )));
-    }
-    engine.claim(op.ledger.id()).await?;
-    Ok(None)
-}
-
-/// Another target of the settings that is the same database. Also remembers who answered here.
-fn twin(
-    op: &Operator,
-    target: &TargetName,
-    here: &ServerIdentity,
-) -> Result<Option<TargetName>, StoreError> {
-    let mut known: BTreeMap<TargetName, ServerIdentity> = op
-        .ledger
-        .fact(Fact::TargetIdentities)?
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
-    let twin = known
-        .iter()
-        .find(|(name, identity)| {
-            *name != target && identity.same_database(here) && op.rules.targets.contains_key(*name)
-        })
-        .map(|(name, _)| name.clone());
-    if twin.is_none() && known.get(target) != Some(here) {
-        known.insert(target.clone(), here.clone());
-        let value = serde_json::to_string(&known).unwrap_or_default();
-        op.ledger.commit(
-            &op.now(),
-            Change {
-                effects: vec![Effect::SetFact {
-                    fact: Fact::TargetIdentities,
-                    value,
-                }],
-                events: Vec::new(),
-            },
-        )?;
-    }
-    Ok(twin)
+            )
+        }))
 }
 
 /// What was approved must still be what is there: the same columns by identity.
@@ -299,8 +267,8 @@ pub async fn carry_out(
         .collect();
     let reports = engine.grant(&orders).await;
     failpoint::reach("grant-sent");
-    let privileges = revoke::distinct(intents.iter().flat_map(|intent| &intent.leases));
-    let standing = revoke::observe(engine, &privileges).await?;
+    let privileges = look::distinct(intents.iter().flat_map(|intent| &intent.leases));
+    let standing = look::observe(engine, &privileges).await?;
     let now = op.now();
     let sharers = sharers(op, intents, &standing)?;
     let mut changes = Vec::new();
@@ -314,7 +282,7 @@ pub async fn carry_out(
             Some(why) => {
                 report.failed += 1;
                 undo = true;
-                changes.push(backed_out(op, intent, &why, &now, Some(engine)));
+                changes.push(backed_out(op, intent, &why, Some(engine)));
             }
         }
     }
@@ -419,14 +387,7 @@ fn granted(
     change
 }
 
-fn backed_out(
-    op: &Operator,
-    intent: &Intent,
-    why: &str,
-    now: &Now,
-    engine: Option<&dyn Engine>,
-) -> Change {
-    let _ = now;
+fn backed_out(op: &Operator, intent: &Intent, why: &str, engine: Option<&dyn Engine>) -> Change {
     let mut request = intent.request.clone();
     request.state = State::Revoking;
     request.ended = Some(Ended::Failed {
@@ -458,7 +419,7 @@ pub fn give_up(op: &Operator, intents: &[Intent], why: &str) -> Result<(), Store
     let now = op.now();
     let changes = intents
         .iter()
-        .map(|intent| backed_out(op, intent, why, &now, None))
+        .map(|intent| backed_out(op, intent, why, None))
         .collect();
     commit_each(op, &now, changes)
 }
@@ -490,16 +451,9 @@ fn sharers(
         .leases(&FindLeases::LiveWithKeys(target.clone(), keys))?
         .into_iter()
         .filter(|lease| !own.contains(&lease.id.request) && lease.privilege.stamp.is_some())
-        .filter_map(|mut lease| {
+        .map(|mut lease| {
             lease.privilege.stamp = stamped.get(&lease.key()).map(|stamp| (*stamp).clone());
-            Some(Effect::SaveLease(Box::new(lease)))
+            Effect::SaveLease(Box::new(lease))
         })
         .collect())
-}
-
-/// How long a request would still run.
-pub fn left(request: &Request, now: &Now) -> Option<Ttl> {
-    request
-        .expires_at
-        .map(|expires_at| expires_at.since(now.at))
 }

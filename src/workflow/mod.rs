@@ -5,11 +5,13 @@
 pub mod activate;
 pub mod acts;
 pub mod arrive;
+pub mod belongs;
 pub mod clock;
 pub mod drain;
 pub mod events;
 pub mod failpoint;
 pub mod history;
+pub mod look;
 pub mod mailbox;
 pub mod overdue;
 pub mod publish;

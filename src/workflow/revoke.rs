@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::access::plan::{self, Plan};
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Standing,
-    State, TargetName,
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, Request, RequestId, State, TargetName,
 };
 use crate::audit::event::EventKind;
-use crate::engines::{Engine, EngineError, Verb};
+use crate::engines::{Engine, Verb};
 use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::events;
+use super::look::{distinct, explained};
 use super::target::{Failing, TargetReport};
 use super::{Operator, commit_each, failpoint};
 
@@ -29,9 +29,6 @@ pub struct Due {
     /// The due leases, and every live one that shares a privilege with one of them.
     pub leases: Vec<Lease>,
     pub requests: HashMap<RequestId, Request>,
-    /// What other accounts hold of the same columns by live leases. An engine without identities (MySQL) would
-    /// otherwise take their rows for ours under a new name.
-    pub others: Vec<Privilege>,
 }
 
 impl Due {
@@ -50,17 +47,7 @@ impl Due {
             .into_iter()
             .map(|request| (request.id.clone(), request))
             .collect();
-        let others = if leases.is_empty() {
-            Vec::new()
-        } else {
-            let live = op.ledger.leases(&FindLeases::Live(Some(target.clone())))?;
-            of_the_same_columns(&live, leases.iter().map(|lease| &lease.privilege))
-        };
-        Ok(Self {
-            leases,
-            requests,
-            others,
-        })
+        Ok(Self { leases, requests })
     }
 
     /// Whether a lease must end now: its request is being taken, or its time is over.
@@ -81,9 +68,18 @@ impl Due {
 }
 
 /// Observes what is due and plans; changes nothing. What `--dry-run` prints and [`due`] runs.
-pub async fn plan(due: &Due, now: &Now, engine: &mut dyn Engine) -> Result<Plan, EngineError> {
+///
+/// # Errors
+/// Those of the ledger's reading and of the target.
+pub async fn plan(
+    op: &Operator,
+    target: &TargetName,
+    due: &Due,
+    now: &Now,
+    engine: &mut dyn Engine,
+) -> Result<Plan, Failing> {
     let privileges = distinct(due.due(now));
-    let observed = observe_among(engine, &privileges, &due.others).await?;
+    let observed = explained(op, target, engine, &privileges).await?;
     Ok(plan::plan(
         now,
         &due.leases,
@@ -128,7 +124,7 @@ pub async fn due(
         engine.end_own(&unsure).await?;
     }
 
-    let plan = plan(&due, &now, engine).await?;
+    let plan = plan(op, target, &due, &now, engine).await?;
     let reports = engine.revoke(&plan.steps).await;
     failpoint::reach("revoke-sent");
     let taken: Vec<Privilege> = plan
@@ -139,7 +135,7 @@ pub async fn due(
     let after = if taken.is_empty() {
         HashMap::new()
     } else {
-        observe_among(engine, &taken, &due.others).await?
+        explained(op, target, engine, &taken).await?
     };
     let evidence = Evidence::gather(engine, &due, &now, &plan, &taken).await;
     report.sessions += evidence.sessions.len();
@@ -165,60 +161,6 @@ fn unsure(due: &Due, now: &Now) -> Vec<RequestId> {
     ids.sort();
     ids.dedup();
     ids
-}
-
-/// One of each privilege.
-pub fn distinct<'l>(leases: impl IntoIterator<Item = &'l Lease>) -> Vec<Privilege> {
-    let mut seen = HashSet::new();
-    leases
-        .into_iter()
-        .filter(|lease| seen.insert(lease.key()))
-        .map(|lease| lease.privilege.clone())
-        .collect()
-}
-
-/// The privileges of these leases that are on the same columns as some of `these`, and are none of them.
-pub fn of_the_same_columns<'p>(
-    leases: &[Lease],
-    these: impl IntoIterator<Item = &'p Privilege>,
-) -> Vec<Privilege> {
-    let place = |privilege: &Privilege| {
-        let column = privilege.named.column()?.as_str().to_lowercase();
-        Some((privilege.named.table()?.clone(), column))
-    };
-    let mut places = HashSet::new();
-    let mut keys = HashSet::new();
-    for privilege in these {
-        places.extend(place(privilege));
-        keys.insert(privilege.key());
-    }
-    let same = leases.iter().filter(|lease| {
-        !keys.contains(&lease.key())
-            && place(&lease.privilege).is_some_and(|place| places.contains(&place))
-    });
-    distinct(same)
-}
-
-/// Like [`observe`], with what others hold by leases beside it: the answer is about both.
-pub async fn observe_among(
-    engine: &mut dyn Engine,
-    privileges: &[Privilege],
-    others: &[Privilege],
-) -> Result<HashMap<PrivilegeKey, Standing>, EngineError> {
-    observe(engine, &[privileges, others].concat()).await
-}
-
-/// The standing of each, by key.
-pub async fn observe(
-    engine: &mut dyn Engine,
-    privileges: &[Privilege],
-) -> Result<HashMap<PrivilegeKey, Standing>, EngineError> {
-    let standings = engine.privileges(privileges).await?;
-    Ok(privileges
-        .iter()
-        .map(Privilege::key)
-        .zip(standings)
-        .collect())
 }
 
 /// Moves requests whose time is over to `revoking`, with a line a table. `due` is changed even where the ledger

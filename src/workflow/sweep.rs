@@ -15,8 +15,8 @@ use crate::stores::{Change, Effect, FindRequests, Lock, StoreError};
 use super::drain::{Drained, Whose, drain};
 use super::target::{Failing, Overdue, TargetReport};
 use super::{
-    Operator, activate, arrive, commit_each, events, overdue, publish, recover, remember, revoke,
-    strays,
+    Operator, activate, arrive, belongs, commit_each, events, overdue, publish, recover, remember,
+    revoke, strays,
 };
 
 /// Draining begins at the latest after this long, even if a target has not answered by then.
@@ -90,10 +90,10 @@ pub async fn sweep(op: &Operator, scope: &Scope) -> SweepReport {
     }
     let after = op.ledger.head().map(|head| head.0).unwrap_or_default();
     report.audit_lines = usize::try_from(after.saturating_sub(before)).unwrap_or_default();
-    if matches!(scope, Scope::Sweep(_)) {
-        if let Err(error) = remember::sweep(op, &report) {
-            report.ledger_errors.push(error.to_string());
-        }
+    if matches!(scope, Scope::Sweep(_))
+        && let Err(error) = remember::sweep(op, &report)
+    {
+        report.ledger_errors.push(error.to_string());
     }
     if let Err(error) = publish::views(op) {
         report.errors.push(format!("mailboxes: {error}"));
@@ -277,8 +277,9 @@ async fn give(
         return Ok(());
     }
     arrive::submitted(op, name, engine, report).await?;
+    belongs::to_us(op, name, engine).await?;
     recover::granting(op, name, engine, report).await?;
-    activate::approved(op, name, engine, report).await?;
+    activate::approved(op, name, engine, report, whole).await?;
     if whole {
         strays::take(op, name, engine, report).await?;
         remember::remember_columns(op, name, engine).await?;

@@ -60,16 +60,14 @@ fn request() -> RequestId {
 }
 
 /// Has setup's statements run by the superuser; `all` with the part for `sessions: end`.
-fn set_up(server: &Server, needs: &Needs, all: bool) {
+fn set_up(server: &Server, needs: &Needs) {
     let runtime = runtime();
     runtime.block_on(async {
         let mut root = jit::engines::connect(&address(server, &server.superuser_login()))
             .await
             .expect("the superuser gets in");
         for group in root.setup(needs, false).await.expect("setup") {
-            if all || !group.by.contains("sessions: end") {
-                root.run(&group.statements).await.expect("setup runs");
-            }
+            root.run(&group.statements).await.expect("setup runs");
         }
     });
 }
@@ -96,9 +94,10 @@ impl<'s> Shop<'s> {
         let needs = Needs {
             tables: vec![(TableName::new(database.clone(), table), Vec::new())],
             login: Grantee(jit.user.clone()),
+            end_sessions,
             ..Needs::default()
         };
-        set_up(server, &needs, end_sessions);
+        set_up(server, &needs);
         let runtime = runtime();
         let engine = runtime
             .block_on(jit::engines::connect(&address(server, &jit)))

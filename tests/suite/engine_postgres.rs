@@ -117,6 +117,7 @@ impl<'s> Shop<'s> {
         let needs = Needs {
             tables,
             usage: Vec::new(),
+            end_sessions: false,
             login: Grantee(jit.user.clone()),
             ledger: Some(ledger.clone()),
         };
@@ -143,6 +144,7 @@ impl<'s> Shop<'s> {
         Needs {
             tables,
             usage: Vec::new(),
+            end_sessions: false,
             login: Grantee(self.jit.user.clone()),
             ledger: Some(self.ledger.clone()),
         }

@@ -641,7 +641,8 @@ fn an_endless_line_is_no_trap() {
 
 #[test]
 fn a_file_that_others_could_write_is_refused() {
-    let prepare: [(&str, fn(&Path)); 8] = [
+    type Prepare = fn(&Path);
+    let prepare: [(&str, Prepare); 8] = [
         ("writable by all", |audit| {
             fs::set_permissions(audit, fs::Permissions::from_mode(0o666)).unwrap()
         }),
@@ -740,6 +741,11 @@ fn on_a_full_disk(folder: &Path) {
     ledger.commit(&now(1), events(3000)).unwrap();
     let full = drain(&ledger, &places.audit).unwrap_err();
     assert!(matches!(full, JournalError::Unwritable { .. }), "{full}");
+    let there = fs::read_to_string(&places.audit).unwrap();
+    assert!(
+        there.ends_with("}\n"),
+        "what was written in part was taken back"
+    );
     let filler = folder.join("log/filler");
     let mut file = File::create(&filler).unwrap();
     for size in [4096, 1] {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -617,6 +617,39 @@ fn what_is_replaced_between_check_and_use_is_never_read() {
     );
 }
 
+/// A lease (fcntl(2), F_SETLEASE) makes whoever opens the file wait for its holder, up to 45 s.
+#[test]
+fn a_lease_on_a_submission_makes_nobody_wait() {
+    let place = Place::new();
+    drop(place.shared());
+    let inbox = place.inbox();
+    let file = mailbox(&inbox, &mallory()).join("leased");
+    let hold = r#"$SIG{IO} = 'IGNORE'; umask 027; open(F, '+>', $ARGV[0]) or die; $| = 1;
+        fcntl(F, 1024, 1) or die "no lease: $!"; print "leased\n"; sleep 60"#;
+    let mut holder = mallory()
+        .command("perl")
+        .args(["-e", hold])
+        .arg(&file)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut words = BufReader::new(holder.stdout.take().unwrap()).lines();
+    assert_eq!(words.next().unwrap().unwrap(), "leased");
+    submit(&inbox, &alice(), "please");
+    let begun = Instant::now();
+    let deposits = found(&inbox, 9);
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(from(&deposits, &alice()), ["jitalice: please"]);
+    let said = from(&deposits, &mallory());
+    assert!(said[0].contains("lease"), "{said:?}");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+}
+
 /// A deposit that was replaced after it was read is not the one that is thrown away.
 #[test]
 fn what_was_not_read_is_not_discarded() {
@@ -806,7 +839,8 @@ fn a_view_never_goes_where_the_mailboxes_owner_points() {
     };
     let view = folder.join("view.json");
     let beside = folder.join(format!(".view.{}", std::process::id()));
-    let plant: [(&str, &(dyn Fn(&Path) + Sync)); 6] = [
+    type Plant<'a> = &'a (dyn Fn(&Path) + Sync);
+    let plant: [(&str, Plant<'_>); 6] = [
         ("a link", &|path| symlink(&victim, path).unwrap()),
         ("a dangling link", &|path| {
             symlink(place.at("new"), path).unwrap()
@@ -844,6 +878,49 @@ fn a_view_never_goes_where_the_mailboxes_owner_points() {
     }
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
     assert!(!place.at("new").exists());
+}
+
+/// As above, with the links planted at every moment.
+#[test]
+fn a_view_goes_nowhere_else_however_quickly_links_are_planted() {
+    let place = Place::new();
+    drop(place.shared());
+    let inbox = place.inbox();
+    let folder = mailbox(&inbox, &mallory());
+    let victim = place.at("victim");
+    fs::write(&victim, "precious").unwrap();
+    let who = jit::access::Person {
+        uid: mallory().uid,
+        name: "jitmallory".into(),
+    };
+    let beside = folder.join(format!(".view.{}", std::process::id()));
+    let stop = AtomicBool::new(false);
+    let (mut done, mut failed) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            acting(&mallory(), || {
+                while !stop.load(Ordering::Relaxed) {
+                    let _ = symlink(&victim, &beside);
+                    let _ = fs::remove_file(&beside);
+                    let _ = symlink(&victim, folder.join(".l"));
+                    let _ = fs::rename(folder.join(".l"), folder.join("view.json"));
+                }
+            });
+        });
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(2) {
+            match mailboxes(&inbox).publish(&who, b"view") {
+                Ok(()) => done += 1,
+                Err(_) => failed += 1,
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    assert!(
+        done > 0 && failed > 0,
+        "{done} done, {failed} failed: the race was not run"
+    );
 }
 
 #[test]
@@ -930,6 +1007,46 @@ fn a_flood_delays_nobody_else() {
             "then the flood goes on draining"
         );
     });
+}
+
+/// `JIT_TEST_FLOOD=1000000 cargo test … a_large_flood -- --ignored --nocapture` tells figures.
+#[test]
+#[ignore = "minutes: hundreds of thousands of files and folders"]
+fn a_large_flood_delays_nobody_else() {
+    let flood: u32 = std::env::var("JIT_TEST_FLOOD").map_or(100_000, |text| text.parse().unwrap());
+    let place = Place::new();
+    drop(place.shared());
+    let inbox = place.inbox();
+    let folder = mailbox(&inbox, &mallory());
+    acting(&mallory(), || {
+        for n in 0..flood {
+            let path = folder.join(format!("{n:07}"));
+            OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o640)
+                .open(path)
+                .unwrap();
+            fs::create_dir(inbox.join((5_000_000 + n).to_string())).unwrap();
+        }
+    });
+    submit(&inbox, &alice(), "please");
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let deposits = found(&inbox, 20);
+        println!("deposits in {:?}", begun.elapsed());
+        assert_eq!(from(&deposits, &alice()).len(), 1);
+        assert_eq!(from(&deposits, &mallory()).len(), 20);
+    }
+    let begun = Instant::now();
+    let who = jit::access::Person {
+        uid: alice().uid,
+        name: "jitalice".into(),
+    };
+    acting(&cron(), || {
+        mailboxes(&inbox).publish(&who, b"view").unwrap()
+    });
+    println!("a view in {:?}", begun.elapsed());
 }
 
 #[test]
@@ -1052,5 +1169,4 @@ fn an_inbox_with_other_modes_is_refused() {
     }
     let missing = Mailbox::open_or_make(&place.at("nowhere")).unwrap_err();
     assert!(matches!(missing, StoreError::Missing(_)));
-    let _ = Stdio::null();
 }

@@ -1,7 +1,12 @@
 //! The law book: one file a law or a feature, on real servers and with real users. One program, so that each
 //! server is started once. See `support`.
 
+mod audit_first;
+mod audit_trail;
+mod clock;
+mod commands;
 mod crash;
+mod demo;
 mod engine_mysql;
 mod engine_postgres;
 mod house;
@@ -13,8 +18,10 @@ mod ledger;
 mod lying_server;
 mod mailboxes;
 mod names;
+mod outsiders;
 mod people;
 mod policies;
+mod readme;
 mod refusals;
 mod servers;
 mod settings;
@@ -22,3 +29,4 @@ mod size;
 mod standing;
 mod story;
 mod support;
+mod targets;

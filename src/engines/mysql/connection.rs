@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Params, Row};
 
@@ -14,6 +15,8 @@ pub(super) struct Link {
     address: Address,
     conn: Option<Conn>,
     server: Server,
+    /// How many merged statements there have been.
+    merged: usize,
 }
 
 impl Link {
@@ -23,6 +26,7 @@ impl Link {
             address: address.clone(),
             conn: Some(conn),
             server,
+            merged: 0,
         })
     }
 
@@ -37,6 +41,12 @@ impl Link {
     /// How errors name this target.
     pub(super) fn shown(&self) -> String {
         self.server.identity.address.clone()
+    }
+
+    /// A new name for a merged statement: the session's number and a count.
+    pub(super) fn batch(&mut self) -> String {
+        self.merged += 1;
+        format!("{}-{}", self.server.session, self.merged)
     }
 
     /// A connection that answers: the one there is, or a new one to the same server.
@@ -140,6 +150,16 @@ impl Link {
                     self.address.statement_timeout.as_secs()
                 )))
             }
+        }
+    }
+}
+
+/// Says goodbye: MariaDB warns in its log of every client that just goes. The few bytes fit into the socket at once;
+/// where they do not, nobody waits for that.
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(conn) = self.conn.take() {
+            let _ = conn.disconnect().now_or_never();
         }
     }
 }

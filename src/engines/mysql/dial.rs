@@ -172,7 +172,11 @@ async fn prepare(
     address: &Address,
     endpoint: &Endpoint,
 ) -> Result<Server, Attempt> {
-    let failed = |error: Error| Attempt::Unreachable(in_words(&error));
+    let failed = |error: Error| match &error {
+        // The password has expired: the server takes nothing but a new one.
+        Error::Server(server) if server.code == 1820 => Attempt::Denied(in_words(&error)),
+        _ => Attempt::Unreachable(in_words(&error)),
+    };
     conn.query_drop("SET NAMES utf8mb4").await.map_err(failed)?;
     let (version, comment, me, user, session): (String, String, String, String, u64) = conn
         .query_first(include_str!("sql/server.sql"))
@@ -203,7 +207,7 @@ async fn prepare(
         )
     };
     settings.await.map_err(failed)?;
-    conn.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    conn.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE")
         .await
         .map_err(failed)?;
 

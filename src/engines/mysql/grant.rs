@@ -78,7 +78,6 @@ async fn give(
         link,
         before: &before,
         given: HashSet::new(),
-        merged: 0,
     };
     for group in groups(&jobs, giving.link.server().is_mariadb()) {
         let members: Vec<(usize, &Job)> = group
@@ -179,7 +178,6 @@ struct Giving<'g> {
     before: &'g Rows,
     /// What orders of this call have been given: not to be undone for another's failure.
     given: HashSet<Place>,
-    merged: usize,
 }
 
 impl Giving<'_> {
@@ -187,10 +185,7 @@ impl Giving<'_> {
     async fn group(&mut self, members: &[(usize, &Job)], reports: &mut [Report]) {
         match self.together(members).await {
             Ok(()) => {
-                let batch = (members.len() > 1).then(|| {
-                    self.merged += 1;
-                    format!("{}-{}", self.link.server().session, self.merged)
-                });
+                let batch = (members.len() > 1).then(|| self.link.batch());
                 for (number, job) in members {
                     reports[*number].batch.clone_from(&batch);
                     self.given.extend(job.places.iter().cloned());

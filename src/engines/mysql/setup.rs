@@ -51,7 +51,13 @@ pub(super) async fn setup(
         .collect();
     let mariadb = link.server().is_mariadb();
     if !undo {
-        return Ok(make(&login, user.is_some(), &tables, mariadb));
+        return Ok(make(
+            &login,
+            user.is_some(),
+            &tables,
+            mariadb,
+            needs.end_sessions,
+        ));
     }
     match user {
         None => Ok(Vec::new()),
@@ -75,6 +81,7 @@ fn make(
     exists: bool,
     tables: &BTreeSet<TableName>,
     mariadb: bool,
+    end_sessions: bool,
 ) -> Vec<SetupGroup> {
     let to = quote::account(login);
     let mut groups = Vec::new();
@@ -111,17 +118,19 @@ fn make(
                 .collect(),
         });
     }
-    groups.push(SetupGroup {
-        by: "an administrator, and only where a policy says `sessions: end`".to_owned(),
-        statements: vec![format!(
-            "GRANT {} ON *.* TO {to}",
-            if mariadb {
-                "CONNECTION ADMIN"
-            } else {
-                "CONNECTION_ADMIN"
-            }
-        )],
-    });
+    if end_sessions {
+        groups.push(SetupGroup {
+            by: "an administrator, because a policy says `sessions: end`".to_owned(),
+            statements: vec![format!(
+                "GRANT {} ON *.* TO {to}",
+                if mariadb {
+                    "CONNECTION ADMIN"
+                } else {
+                    "CONNECTION_ADMIN"
+                }
+            )],
+        });
+    }
     groups
 }
 
@@ -142,7 +151,7 @@ mod tests {
     fn no_statement_shows_password_hashes() {
         let tables = BTreeSet::from([TableName::new("shop", "c")]);
         for mariadb in [false, true] {
-            let groups = make(&Account::new("jit", "%"), false, &tables, mariadb);
+            let groups = make(&Account::new("jit", "%"), false, &tables, mariadb, true);
             for statement in groups.iter().flat_map(|group| &group.statements) {
                 for forbidden in ["authentication_string", "User_attributes", "global_priv"] {
                     assert!(!statement.contains(forbidden), "{statement}");

@@ -1,7 +1,8 @@
 //! TLS, as far as the driver goes. It builds its own rustls configuration, so `engines::tls` cannot serve here.
 //!
 //! - `disable`, and every Unix socket: no TLS, as libpq and the servers' own clients do.
-//! - `prefer`, `require`: encrypted, whoever answers; `prefer` goes without where the server has none.
+//! - `prefer`, `require`: encrypted, whoever answers; `prefer` goes without where the server has none, by a second
+//!   connection (of the first one MariaDB warns in its log; `disable` spares that).
 //! - `verify-full`: chain and name, against `sslrootcert` or the system's roots.
 //! - `verify-ca` is refused: the driver's way to skip the name is broken with this rustls (it looks for a word that
 //!   the error no longer has), and taking any name with any chain would be no check at all.

@@ -54,6 +54,15 @@ pub fn setup(seen: &Holdings, needs: &Needs) -> Result<Vec<SetupGroup>, EngineEr
             )],
         );
     }
+    let may_signal = seen
+        .others(seen.login.as_ref())
+        .any(|of| of.role_name == "pg_signal_backend");
+    if needs.end_sessions && !may_signal {
+        groups.add(
+            "a superuser, because a policy says `sessions: end`",
+            vec![format!("GRANT pg_signal_backend TO {login}")],
+        );
+    }
     for (owner, statements) in missing(seen, needs)? {
         groups.add(&owner, statements);
     }

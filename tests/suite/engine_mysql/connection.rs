@@ -15,6 +15,9 @@ on_mysql_and_mariadb!(
     a_socket_will_do,
     verify_full_takes_the_right_certificate_and_no_other,
     a_bad_default_of_the_server_does_not_bend_our_session,
+    an_answer_that_never_comes_is_looked_up,
+    an_expired_password_is_denied,
+    we_say_goodbye,
 );
 
 fn connect(address: &Address) -> Result<Box<dyn Engine>, EngineError> {
@@ -164,6 +167,11 @@ fn grant_makes_no_account_in_our_session(server: &Server) {
     let grant = shop.filled(&format!("GRANT SELECT (email) ON {{c}} TO '{nobody}'@'%'"));
     // It may make users, were it not for our session's mode.
     shop.root("GRANT CREATE USER ON *.* TO {jit}");
+    // What one may do everywhere counts from the login on.
+    shop.engine = shop
+        .runtime
+        .block_on(jit::engines::connect(&address(server, &shop.jit)))
+        .unwrap();
     let error = shop
         .runtime
         .block_on(shop.engine.run(&[grant]))
@@ -209,6 +217,10 @@ fn certificates(folder: &std::path::Path) {
             "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.pem"
         ));
     }
+    run("req -newkey rsa:2048 -nodes -subj /CN=jit -keyout client.key -out client.csr");
+    run(
+        "x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out client.pem",
+    );
     run("req -newkey rsa:2048 -nodes -subj /CN=db -keyout server.key -out server.csr");
     run(
         "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out server.pem",
@@ -259,6 +271,12 @@ fn verify_full_takes_the_right_certificate_and_no_other(server: &Server) {
     assert!(error.to_string().contains("verify-full"), "{error}");
     address.tls = TlsMode::Require;
     connect(&address).expect("whoever answers");
+    // An account that needs a certificate of ours.
+    with_tls.run("", &format!("ALTER USER '{}'@'%' REQUIRE X509", login.user));
+    assert!(connect(&address).is_err());
+    address.client_certificate = Some((at("client.pem"), at("client.key")));
+    connect(&address).expect("with it");
+    address.client_certificate = None;
     // An account that needs TLS is not let in without.
     with_tls.run("", &format!("ALTER USER '{}'@'%' REQUIRE SSL", login.user));
     address.tls = TlsMode::Prefer;
@@ -280,13 +298,124 @@ fn a_bad_default_of_the_server_does_not_bend_our_session(server: &Server) {
     ]);
     server.run("", "SET GLOBAL sql_select_limit = 1");
     let mut shop = Shop::open(&server);
+    server.run("", "SET GLOBAL TRANSACTION READ ONLY");
+    shop.engine = shop
+        .runtime
+        .block_on(jit::engines::connect(&address(&server, &shop.jit)))
+        .unwrap();
     let leased = shop.lease(&["email", "note"]);
     assert!(shop.can_read("email"));
-    shop.root("COMMIT; GRANT SELECT (SSN) ON {c} TO {alice}");
+    shop.root("SET SESSION TRANSACTION READ WRITE; GRANT SELECT (SSN) ON {c} TO {alice}");
     let survey = shop.survey(&shop.ask(&["SSN"]));
     assert_eq!(survey.readable.len(), 1, "a new look sees what is new");
     shop.revoke(&leased);
     assert!(!shop.can_read("email"));
     let skew = shop.runtime.block_on(shop.engine.clock_skew()).unwrap();
     assert!(skew.abs() < 1000);
+}
+
+/// Stands between jit and the server, and breaks the connection once: after the statement that begins so was carried
+/// out, before its answer gets back.
+fn cut_after(server: &Server, verb: &'static str) -> u16 {
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let behind = (server.host(), server.port());
+    std::thread::spawn(move || {
+        let cut_already = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut there = TcpStream::connect(behind).unwrap();
+            let (mut back_from, mut back_to) =
+                (there.try_clone().unwrap(), client.try_clone().unwrap());
+            let silent = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let (mute, cut_already) = (silent.clone(), cut_already.clone());
+            std::thread::spawn(move || {
+                let mut bytes = [0; 65536];
+                while let Ok(read @ 1..) = back_from.read(&mut bytes) {
+                    if mute.load(std::sync::atomic::Ordering::SeqCst) {
+                        break;
+                    }
+                    if back_to.write_all(&bytes[..read]).is_err() {
+                        break;
+                    }
+                }
+                let _ = back_to.shutdown(Shutdown::Both);
+            });
+            std::thread::spawn(move || {
+                let mut bytes = [0; 65536];
+                let mut prepared = false;
+                while let Ok(read @ 1..) = client.read(&mut bytes) {
+                    if prepared && !cut_already.swap(true, std::sync::atomic::Ordering::SeqCst) {
+                        silent.store(true, std::sync::atomic::Ordering::SeqCst);
+                    }
+                    // It is prepared first and carried out by the next packet.
+                    prepared |= bytes[..read]
+                        .windows(verb.len())
+                        .any(|w| w == verb.as_bytes());
+                    if there.write_all(&bytes[..read]).is_err() {
+                        break;
+                    }
+                }
+                let _ = there.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    port
+}
+
+fn an_answer_that_never_comes_is_looked_up(server: &Server) {
+    let mut shop = Shop::open(server);
+    for verb in ["GRANT SELECT (", "REVOKE "] {
+        let asked = shop.resolve(&["email", "note"]);
+        let mut through = address(server, &shop.jit);
+        through.tls = TlsMode::Disable;
+        through.endpoints = vec![Endpoint::Tcp {
+            host: "127.0.0.1".into(),
+            port: cut_after(server, verb),
+        }];
+        shop.engine = shop
+            .runtime
+            .block_on(jit::engines::connect(&through))
+            .unwrap();
+        let leased = shop.grant(&asked);
+        assert!(shop.can_read("email") && shop.can_read("note"));
+        shop.revoke(&leased);
+        assert!(!shop.can_read("email") && !shop.can_read("note"));
+        assert_eq!(shop.rows_left(), 0);
+    }
+}
+
+fn an_expired_password_is_denied(server: &Server) {
+    let login = server.account("jit", "");
+    server.run(
+        "",
+        &format!("ALTER USER '{}'@'%' PASSWORD EXPIRE", login.user),
+    );
+    let Err(error) = connect(&address(server, &login)) else {
+        panic!("let in");
+    };
+    assert!(matches!(error, EngineError::Denied { .. }), "{error}");
+}
+
+/// MariaDB warns in its log of clients that just go: one line for each sweep.
+fn we_say_goodbye(server: &Server) {
+    let server =
+        server.another(&["--log-error-verbosity=3"][..usize::from(server.kind() == Kind::Mysql)]);
+    let login = server.account("jit", "");
+    let mut address = address(&server, &login);
+    address.tls = TlsMode::Disable;
+    for _ in 0..3 {
+        runtime().block_on(async {
+            let mut engine = jit::engines::connect(&address).await.unwrap();
+            engine.clock_skew().await.unwrap();
+        });
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let log = server.log();
+    let complaint = log
+        .lines()
+        .find(|line| line.contains("borted connection") && line.contains(&login.user));
+    assert_eq!(complaint, None);
 }

@@ -63,11 +63,16 @@ fn a_waiting_grant_is_ended_by_its_request(server: &Server) {
         .unwrap();
     assert_eq!(ended, 0);
     let waited = waiting(&shop, &ours);
+    let begun = Instant::now();
     let ended = shop
         .runtime
         .block_on(shop.engine.end_own(std::slice::from_ref(&ours)))
         .unwrap();
     assert_eq!(ended, waited);
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "it did not just wait for the lock's time to be over"
+    );
     assert_eq!(waiting(&shop, &ours), 0);
     // MariaDB notices by itself that the client is gone.
     assert!(shop.is_mariadb() || waited == 1);

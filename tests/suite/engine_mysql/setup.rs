@@ -32,8 +32,8 @@ fn bad(shop: &mut Shop<'_>, needs: &Needs) -> Vec<String> {
 fn setup_makes_an_account_that_is_enough_and_no_more(server: &Server) {
     let shop = Shop::open(server);
     let user = format!("fresh_{}", unique());
-    let needs = needs(&shop, &user);
-    set_up(server, &needs, false);
+    let mut needs = needs(&shop, &user);
+    set_up(server, &needs);
     // Locked, without a password, until somebody gives it one.
     let login = Login::new(&user, ACCOUNT_PASSWORD, "");
     assert!(server.session(&login).is_err());
@@ -60,16 +60,18 @@ fn setup_makes_an_account_that_is_enough_and_no_more(server: &Server) {
     ] {
         assert!(server.login_and_select(&login, secret).is_err());
     }
-    // Setting up again is no error.
-    set_up(server, &needs, true);
+    // Setting up again is no error, and gives what a new policy needs.
+    needs.end_sessions = true;
+    set_up(server, &needs);
     assert_eq!(bad(&mut shop, &needs), [] as [String; 0]);
 }
 
 fn the_undo_of_setup_leaves_nothing(server: &Server) {
     let shop = Shop::open(server);
     let user = format!("fresh_{}", unique());
-    let needs = needs(&shop, &user);
-    set_up(server, &needs, true);
+    let mut needs = needs(&shop, &user);
+    needs.end_sessions = true;
+    set_up(server, &needs);
     let runtime = runtime();
     runtime.block_on(async {
         let mut root = jit::engines::connect(&address(server, &server.superuser_login()))

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use fixture::*;
 use jit::access::{Ended, Hold, LeaseState, Selector, State};
-use jit::audit::event::EventKind;
 use jit::stores::sqlite::{Sharing, SqliteLedger, create, may_operate};
 use jit::stores::{
     Change, DrainedSubmission, Effect, Fact, FindLeases, FindRequests, Ledger, StoreError,
@@ -506,7 +505,7 @@ fn names_texts_facts_and_holds_are_kept() {
     assert_eq!(ledger.name_of(1002).unwrap(), None);
     assert_eq!(ledger.text("h").unwrap().as_deref(), Some("policies: []\n"));
     assert_eq!(ledger.fact(Fact::SettingsPath).unwrap(), None);
-    assert_eq!(ledger.holds(false).unwrap(), [hold.clone()]);
+    assert_eq!(ledger.holds(false).unwrap(), std::slice::from_ref(&hold));
     let mut resumed = hold.clone();
     resumed.resumed = Some(jit::access::hold::Resumed {
         by: person(1),
@@ -1065,7 +1064,7 @@ fn a_long_history_costs_nothing() {
         });
         timed("head", &|| drop(ledger.head().unwrap()));
         timed("commit of 5 events", &|| {
-            drop(ledger.commit(&now(2), events(5)).unwrap())
+            assert!(ledger.commit(&now(2), events(5)).is_ok())
         });
     };
     ask("empty");
@@ -1114,5 +1113,4 @@ fn a_long_history_costs_nothing() {
     drop(connection);
     println!("{} MB", fs::metadata(&path).unwrap().len() / 1_000_000);
     ask("full");
-    let _ = EventKind::Requested;
 }

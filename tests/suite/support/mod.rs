@@ -15,8 +15,10 @@
 
 pub mod client;
 pub mod forge;
+pub mod host;
 pub mod jit;
 pub mod mariadb;
+pub mod mount;
 pub mod mysql;
 pub mod people;
 pub mod postgres;
