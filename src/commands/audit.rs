@@ -241,7 +241,14 @@ fn head(common: &Common) -> Result<Exit> {
             Ok(Exit::NoSuch)
         }
         Some(Ok(link)) => {
-            ui::say(&format!("{}:{}", link.seq, link.hash))?;
+            match common.output {
+                Format::Json => {
+                    ui::json(
+                        &serde_json::json!({ "seq": link.seq, "hash": link.hash.to_string() }),
+                    )?;
+                }
+                Format::Table => ui::say(&format!("{}:{}", link.seq, link.hash))?,
+            }
             Ok(Exit::Done)
         }
         Some(Err(error)) => Err(Failure::new(
