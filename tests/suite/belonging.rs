@@ -1,0 +1,127 @@
+//! A ledger belongs to one settings file, which only root or the ledger's owner can change, and to one version of
+//! `jit` or an older one.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::jit::run;
+use crate::support::on_postgres;
+use crate::support::people::{alice, cron, mallory, root};
+use crate::support::server::Server;
+use crate::support::shop::Shop;
+
+on_postgres!(
+    a_settings_file_that_is_not_the_ledgers_is_refused_until_it_is_adopted,
+    a_settings_file_of_ones_own_changes_nothing_for_operators,
+    settings_that_others_can_change_are_refused_by_operators,
+    a_ledger_of_a_newer_jit_is_left_alone,
+    a_change_of_policies_is_an_event_with_both_hashes,
+);
+
+fn a_settings_file_that_is_not_the_ledgers_is_refused_until_it_is_adopted(server: &Server) {
+    let shop = Shop::on(server);
+    let id = shop.lease(&alice(), "email", "1h");
+    let moved = shop.jit.path("etc/moved.yaml");
+    fs::copy(shop.jit.path("etc/config.yaml"), &moved).expect("a copy");
+    let moved = moved.display().to_string();
+    for command in [
+        vec!["sweep", "--config", &moved],
+        vec!["list", "--config", &moved],
+        vec!["approve", &id, "--yes", "--config", &moved],
+    ] {
+        shop.jit(&cron(), &command)
+            .exit(8)
+            .says("belongs to the settings");
+    }
+    assert!(shop.reads("jitalice", "email"));
+    shop.jit(&root(), &["ledger", "adopt", "--yes", "--config", &moved])
+        .ok();
+    shop.jit(&cron(), &["sweep", "--config", &moved]).ok();
+    // And now the first one is the stranger.
+    shop.sweep().exit(8).says("belongs to the settings");
+    let adopted = shop.events("ledger_adopted");
+    assert_eq!(adopted.len(), 1);
+    assert_eq!(adopted[0]["observed"]["new"], moved.as_str());
+    assert_eq!(adopted[0]["actor"], "root");
+}
+
+/// An engineer's own settings, in which everybody is an approver, bind nobody but themselves.
+fn a_settings_file_of_ones_own_changes_nothing_for_operators(server: &Server) {
+    let shop = Shop::on(server);
+    let own = shop.jit.path("home").join("own.yaml");
+    let text = fs::read_to_string(shop.jit.path("etc/config.yaml"))
+        .expect("settings")
+        .replace(
+            "dba: [jitcarol, jitdave]",
+            "dba: [jitcarol, jitdave, jitmallory]",
+        )
+        .replace("policies: [policies/]", "policies: [../etc/policies/]");
+    fs::write(&own, text).expect("own file");
+    let own = own.display().to_string();
+    let id = shop.ask(&alice(), "email", "1h", &[]);
+    shop.sweep().ok();
+    shop.jit(&mallory(), &["approve", &id, "--yes", "--config", &own]);
+    shop.sweep().ok();
+    assert_eq!(shop.state(&id), "pending");
+    assert!(!shop.reads("jitalice", "email"));
+}
+
+fn settings_that_others_can_change_are_refused_by_operators(server: &Server) {
+    let shop = Shop::on(server);
+    for inner in ["etc/config.yaml", "etc/policies/shop.yaml", "etc/policies"] {
+        let path = shop.jit.path(inner);
+        let mode = fs::metadata(&path)
+            .expect("it is there")
+            .permissions()
+            .mode();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o002)).expect("own file");
+        shop.sweep().exit(8).says(inner);
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("own file");
+        shop.sweep().ok();
+    }
+}
+
+fn a_ledger_of_a_newer_jit_is_left_alone(server: &Server) {
+    let shop = Shop::on(server);
+    let set = |version: &str| {
+        let ledger = rusqlite::Connection::open(shop.jit.ledger()).expect("root may open it");
+        let before: i64 = ledger
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .expect("a version");
+        ledger
+            .execute_batch(&format!("PRAGMA user_version = {version}"))
+            .expect("root may write it");
+        before
+    };
+    let version = set("99");
+    shop.sweep().exit(5).says("newer jit");
+    set(&version.to_string());
+    shop.sweep().ok();
+}
+
+fn a_change_of_policies_is_an_event_with_both_hashes(server: &Server) {
+    let shop = Shop::on(server);
+    let path = shop.jit.path("etc/policies/shop.yaml");
+    let text = fs::read_to_string(&path).expect("a policy");
+    fs::write(&path, format!("{text}\n# changed\n")).expect("own file");
+    shop.sweep().ok();
+    let changed = shop.events("settings_changed");
+    let last = changed.last().expect("an event");
+    assert!(last["observed"]["old"].is_string() && last["observed"]["new"].is_string());
+    assert_ne!(last["observed"]["old"], last["observed"]["new"]);
+    // The ledger keeps each text.
+    let texts = last["observed"]["texts"]
+        .as_array()
+        .expect("hashes")
+        .clone();
+    let shown: Vec<String> = texts
+        .iter()
+        .map(|hash| {
+            let hash = hash.as_str().expect("a hash");
+            shop.jit(&cron(), &["policy", "show", hash]).ok().out
+        })
+        .collect();
+    assert!(shown.iter().any(|text| text.contains("# changed")));
+    let mut unused = shop.jit.command(&cron(), &["sweep"]);
+    assert!(run(&mut unused, "").ok().out.is_empty(), "said once");
+}
