@@ -1,6 +1,6 @@
 //! What every command starts from: the settings, who I am, and whether I am an operator here.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -91,6 +91,13 @@ impl Context {
     /// # Errors
     /// [`Exit::Settings`] for wrong settings, policies, modes or a ledger that belongs to another settings file.
     pub fn open(common: &Common) -> Result<Self> {
+        let context = Self::open_to_take(common)?;
+        context.policies_are_read()?;
+        Ok(context)
+    }
+
+    /// The same for what takes access away or gives it back: policies that cannot be read stop none of it.
+    pub fn open_to_take(common: &Common) -> Result<Self> {
         Self::with(common, |settings, rules, me| {
             let LedgerPlace::Sqlite(path) = &settings.ledger;
             Ok(if sqlite::may_operate(path)? {
@@ -101,10 +108,21 @@ impl Context {
         })
     }
 
+    fn policies_are_read(&self) -> Result<()> {
+        match self.rules().unread.as_slice() {
+            [] => Ok(()),
+            unread => Err(Failure::new(Exit::Settings, unread.join("\n"))
+                .hint("jit policy check")
+                .into()),
+        }
+    }
+
     /// The same for what settings and policies alone can answer: no ledger is looked for, so that policies can be
     /// checked wherever they are written.
     pub fn of_rules(common: &Common) -> Result<Self> {
-        Self::with(common, |_, rules, _| Ok(Reach::Mailbox(Box::new(rules))))
+        let context = Self::with(common, |_, rules, _| Ok(Reach::Mailbox(Box::new(rules))))?;
+        context.policies_are_read()?;
+        Ok(context)
     }
 
     fn with(
@@ -128,7 +146,7 @@ impl Context {
 
     /// The same, read anew.
     pub fn again(&self) -> Result<Self> {
-        Self::open(&self.common)
+        Self::open_to_take(&self.common)
     }
 
     pub fn now(&self) -> Now {
@@ -384,11 +402,17 @@ fn trusted(ledger: &std::path::Path) -> Vec<u32> {
 
 /// Settings and policies as rules. `check` has its own way to the problems; everything else stops at the first.
 fn rules(settings: &Settings, verbose: bool) -> Result<Rules> {
+    let mut unread = Vec::new();
     let mut sources = Vec::new();
     let mut texts = vec![settings.text_and_hash()];
     for path in &settings.policy_files {
-        let text = settings::read_policy(path)
-            .map_err(|problem| Failure::new(Exit::Settings, problem.to_string()))?;
+        let text = match settings::read_policy(path) {
+            Ok(text) => text,
+            Err(problem) => {
+                unread.push(problem.to_string());
+                continue;
+            }
+        };
         let source = SourceFile {
             name: path.display().to_string(),
             text,
@@ -400,14 +424,13 @@ fn rules(settings: &Settings, verbose: bool) -> Result<Rules> {
         sources.push(source);
     }
     let hash = settings::hash_of(&texts);
-    let book = Book::load(sources).map_err(|problems| {
-        let text = problems
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("\n");
-        Failure::new(Exit::Settings, text).hint("jit policy check")
-    })?;
+    let book = match Book::load(sources) {
+        Ok(book) => book,
+        Err(problems) => {
+            unread.extend(problems.iter().map(ToString::to_string));
+            Book::default()
+        }
+    };
     let targets = settings
         .targets
         .iter()
@@ -422,6 +445,8 @@ fn rules(settings: &Settings, verbose: bool) -> Result<Rules> {
         people: Box::new(House(settings.house())),
         targets,
         sweep_within: settings.sweep_within,
+        unread,
+        lint: OnceCell::new(),
         hash,
         texts,
     })

@@ -104,6 +104,13 @@ pub async fn run(context: &Context) -> Result<Exit> {
 }
 
 fn policies(context: &Context) -> Vec<Line> {
+    let unread = &context.rules().unread;
+    if !unread.is_empty() {
+        return unread
+            .iter()
+            .map(|problem| Line::bad("policies", problem.clone(), "jit policy check"))
+            .collect();
+    }
     let problems = context.lint();
     let errors: Vec<_> = problems
         .iter()

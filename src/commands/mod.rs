@@ -107,7 +107,16 @@ async fn run(cli: Cli) -> Result<Exit> {
         }
         _ => {}
     }
-    let context = &Context::open(common)?;
+    // What takes access away, or only looks, goes on while the policies cannot be read.
+    let context = &match command {
+        Command::Setup(_)
+        | Command::Policy(_)
+        | Command::Columns(_)
+        | Command::Request(_)
+        | Command::Extend(_)
+        | Command::Approve(_) => Context::open(common)?,
+        _ => Context::open_to_take(common)?,
+    };
     match command {
         Command::Setup(arguments) => setup::run(context, arguments).await,
         Command::Doctor => doctor::run(context).await,

@@ -98,6 +98,7 @@ fn complain(report: &SweepReport) -> Result<()> {
     });
     for error in targets
         .chain(report.errors.iter().cloned())
+        .chain(report.settings_errors.iter().cloned())
         .chain(report.ledger_errors.iter().cloned())
         .chain(report.audit_errors.iter().cloned())
     {

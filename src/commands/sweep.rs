@@ -110,6 +110,8 @@ fn exit(report: &SweepReport) -> Exit {
         Exit::Overdue
     } else if any(&|t| t.unreachable.is_some()) {
         Exit::Unreachable
+    } else if !report.settings_errors.is_empty() {
+        Exit::Settings
     } else if !report.audit_errors.is_empty() || any(&|t| !t.audit_errors.is_empty()) {
         Exit::Audit
     } else if !report.ledger_errors.is_empty() || any(&|t| !t.ledger_errors.is_empty()) {
@@ -167,10 +169,17 @@ fn tell(report: &SweepReport) -> Result<()> {
     for trouble in report
         .errors
         .iter()
+        .chain(&report.settings_errors)
         .chain(&report.ledger_errors)
         .chain(&report.audit_errors)
     {
         ui::note(&ui::escape(trouble))?;
+    }
+    if !report.settings_errors.is_empty() {
+        ui::note(
+            "the policies are in error: what was due was taken back, and nothing was judged or granted",
+        )?;
+        ui::note("  next: jit policy check")?;
     }
     if report.is_quiet() {
         return Ok(());

@@ -1,11 +1,12 @@
 //! What the settings and policies say, as `workflow` needs it.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use crate::access::{Grantee, TableColumns, TargetName, Ttl};
 use crate::engines::{Address, Dialect};
 use crate::policy::book::Book;
-use crate::policy::{Directory, Explained, Judgement, Question};
+use crate::policy::{Directory, Explained, Judgement, KnownTarget, Question};
 
 /// Who is who: groups, accounts, admins.
 pub trait People: Directory {
@@ -26,11 +27,39 @@ pub struct Rules {
     pub sweep_within: Ttl,
     /// SHA-256 (hexadecimal) over settings and policies.
     pub hash: String,
+    /// What keeps the policies from being read at all; then `book` is empty. See [`Rules::complaints`].
+    pub unread: Vec<String>,
+    /// Found once, when first asked for.
+    pub lint: OnceCell<Vec<String>>,
     /// Hash and text of the settings file and of each policy file, for the ledger to keep.
     pub texts: Vec<(String, String)>,
 }
 
 impl Rules {
+    /// Errors in the policy files, in words. While there are any, nothing is judged by them: no request is taken up,
+    /// nothing is granted. What is due is taken back all the same.
+    pub fn complaints(&self) -> &[String] {
+        self.lint.get_or_init(|| {
+            if !self.unread.is_empty() {
+                return self.unread.clone();
+            }
+            let targets = self
+                .targets
+                .keys()
+                .map(|name| {
+                    let ignore_column_case = self.ignores_column_case(name);
+                    (name.clone(), KnownTarget { ignore_column_case })
+                })
+                .collect();
+            self.book
+                .check(self.people.directory(), &targets)
+                .into_iter()
+                .filter(|problem| problem.is_error())
+                .map(|problem| problem.to_string())
+                .collect()
+        })
+    }
+
     /// Whether columns compare without case there.
     pub fn ignores_column_case(&self, target: &TargetName) -> bool {
         self.targets

@@ -43,6 +43,8 @@ pub struct SweepReport {
     pub lapsed: usize,
     /// The inbox, the ledger or the audit file failed, apart from any target.
     pub errors: Vec<String>,
+    /// Errors in the policies: nothing was judged or given, what was due was taken.
+    pub settings_errors: Vec<String>,
     pub ledger_errors: Vec<String>,
     pub audit_errors: Vec<String>,
     pub audit_lines: usize,
@@ -58,6 +60,7 @@ impl SweepReport {
     pub fn is_quiet(&self) -> bool {
         self.accepted + self.rejected + self.left + self.lapsed == 0
             && self.errors.is_empty()
+            && self.settings_errors.is_empty()
             && self.ledger_errors.is_empty()
             && self.audit_errors.is_empty()
             && self.targets.iter().all(|t| {
@@ -77,7 +80,10 @@ impl SweepReport {
 pub async fn sweep(op: &Operator, scope: &Scope) -> SweepReport {
     let started = std::time::Instant::now();
     let mut report = SweepReport::default();
-    if let Err(error) = remember::note_settings(op) {
+    report.settings_errors = op.rules.complaints().to_vec();
+    if report.settings_errors.is_empty()
+        && let Err(error) = remember::note_settings(op)
+    {
         report.ledger_errors.push(error.to_string());
     }
     let before = op.ledger.head().map(|head| head.0).unwrap_or_default();
@@ -95,7 +101,9 @@ pub async fn sweep(op: &Operator, scope: &Scope) -> SweepReport {
     {
         report.ledger_errors.push(error.to_string());
     }
-    if let Err(error) = publish::views(op) {
+    if report.settings_errors.is_empty()
+        && let Err(error) = publish::views(op)
+    {
         report.errors.push(format!("mailboxes: {error}"));
     }
     report.seconds = started.elapsed().as_secs_f64();
@@ -271,6 +279,9 @@ async fn give(
     report: &mut TargetReport,
     whole: bool,
 ) -> Result<(), Failing> {
+    if !op.rules.complaints().is_empty() {
+        return Ok(());
+    }
     if !overdue::others_database(op, name, engine)?.is_empty() {
         report.held_back =
             Some("the server is another one than the leases of this target were given on".into());

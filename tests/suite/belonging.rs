@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::support::jit::run;
 use crate::support::on_postgres;
-use crate::support::people::{alice, cron, mallory, root};
+use crate::support::people::{alice, bob, carol, cron, mallory, root};
 use crate::support::server::Server;
 use crate::support::shop::Shop;
 
@@ -16,6 +16,7 @@ on_postgres!(
     settings_that_others_can_change_are_refused_by_operators,
     a_ledger_of_a_newer_jit_is_left_alone,
     a_change_of_policies_is_an_event_with_both_hashes,
+    policies_in_error_stop_every_grant_and_no_revoke,
 );
 
 fn a_settings_file_that_is_not_the_ledgers_is_refused_until_it_is_adopted(server: &Server) {
@@ -97,6 +98,39 @@ fn a_ledger_of_a_newer_jit_is_left_alone(server: &Server) {
     shop.sweep().exit(5).says("newer jit");
     set(&version.to_string());
     shop.sweep().ok();
+}
+
+fn policies_in_error_stop_every_grant_and_no_revoke(server: &Server) {
+    let shop = Shop::on(server);
+    let path = shop.jit.path("etc/policies/shop.yaml");
+    let right = fs::read_to_string(&path).expect("a policy");
+    // Not YAML at all, and YAML that gives more for less.
+    let lax = "      - {who: [jitbob], max: 9h, approval: auto}\n";
+    let wrong = [
+        "version: 1\npolicies: [".to_owned(),
+        right.replace("  - name: secrets", &format!("{lax}  - name: secrets")),
+    ];
+    for text in wrong {
+        let due = shop.lease(&alice(), "email", "1h");
+        let returned = shop.lease(&bob(), "email", "1h");
+        let pending = shop.ask(&alice(), "phone", "1h", &["--purpose", "support"]);
+        fs::write(&path, &text).expect("own file");
+        shop.jit(&bob(), &["return", &returned]);
+        shop.jit(&carol(), &["revoke", &due, "--reason", "over", "--yes"]);
+        shop.sweep()
+            .exit(8)
+            .says("shop.yaml")
+            .says("jit policy check");
+        assert!(!shop.reads("jitalice", "email"), "{text}");
+        assert!(!shop.reads("jitbob", "email"), "{text}");
+        assert!(!shop.reads("jitalice", "phone"), "{text}");
+        shop.jit(&cron(), &["doctor"]).exit(1).says("FAIL policies");
+        fs::write(&path, &right).expect("own file");
+        shop.sweep().ok();
+        assert_eq!(shop.state(&pending), "active", "it was left in the inbox");
+        shop.jit(&alice(), &["return", &pending]).ok();
+        shop.sweep().ok();
+    }
 }
 
 fn a_change_of_policies_is_an_event_with_both_hashes(server: &Server) {
