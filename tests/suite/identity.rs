@@ -290,7 +290,7 @@ fn whose_mailbox_it_is_is_who_acts(server: &Server) {
     let act = shop.ask_act(&["email"], "1h");
     let bytes = String::from_utf8(forge::submission(act.clone())).expect("JSON");
     let script = format!(
-        "umask 007; mkdir {0}/{1}.1 && printf %s '{bytes}' > {0}/{1}.1/0000000000001-x.json",
+        "umask 007; mkdir {0}/{1}.1 && umask 027 && printf %s '{bytes}' > {0}/{1}.1/0000000000001-x.json",
         inbox.display(),
         alice().uid
     );
@@ -298,6 +298,7 @@ fn whose_mailbox_it_is_is_who_acts(server: &Server) {
     assert_eq!(made.code, 0, "{made}");
     shop.sweep().ok();
     assert!(shop.events("requested").is_empty());
+    assert!(shop.rejections().is_empty(), "it is not even looked into");
     // In his own mailbox the same bytes are his own request.
     shop.drop_into(&mallory(), "0000000000001-x.json", bytes.as_bytes());
     shop.sweep().ok();
