@@ -83,7 +83,7 @@ fn plain(path: &Path) -> Result<()> {
     let trouble = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => return Ok(()),
         Ok(_) => "it is not a regular file".to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) => return Err(unreadable(path, &error).into()),
     };
     Err(Failure::new(
         Exit::Audit,
@@ -241,7 +241,14 @@ fn head(common: &Common) -> Result<Exit> {
             Ok(Exit::NoSuch)
         }
         Some(Ok(link)) => {
-            ui::say(&format!("{}:{}", link.seq, link.hash))?;
+            match common.output {
+                Format::Json => {
+                    ui::json(
+                        &serde_json::json!({ "seq": link.seq, "hash": link.hash.to_string() }),
+                    )?;
+                }
+                Format::Table => ui::say(&format!("{}:{}", link.seq, link.hash))?,
+            }
             Ok(Exit::Done)
         }
         Some(Err(error)) => Err(Failure::new(

@@ -46,7 +46,7 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
     let mut done = Vec::new();
     let mut skipped = 0;
     for (place, view) in views.iter().enumerate() {
-        check(context, view, ttl)?;
+        check(view, ttl)?;
         if !arguments.yes {
             if place > 0 {
                 ui::note("")?;
@@ -68,6 +68,10 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
             },
         )
         .await?;
+        if view.requester == context.me.name {
+            let what = format!("{} is your own request; nobody approves their own", view.id);
+            return Err(submit::foreseen(&what, &format!("jit show {}", view.id)));
+        }
         done.push(view.id.clone());
     }
     if skipped > 0 {
@@ -80,15 +84,7 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
 }
 
 /// What the operator would reject is said before anybody is asked.
-fn check(context: &Context, view: &RequestView, ttl: Option<Ttl>) -> Result<()> {
-    if view.requester == context.me.name {
-        return Err(Failure::new(
-            Exit::Refused,
-            format!("{} is your own request; nobody approves their own", view.id),
-        )
-        .hint(format!("jit show {}", view.id))
-        .into());
-    }
+fn check(view: &RequestView, ttl: Option<Ttl>) -> Result<()> {
     if view.state != State::Pending {
         return Err(Failure::new(
             Exit::NoSuch,
@@ -140,13 +136,6 @@ pub fn agreed(question: &str) -> Result<bool> {
 
 pub async fn deny(context: &Context, id: &str, reason: &str) -> Result<Exit> {
     let view = lookup::find(context, id, false)?;
-    if view.requester == context.me.name {
-        return Err(
-            Failure::new(Exit::Refused, "nobody may deny their own request")
-                .hint(format!("jit cancel {}", view.id))
-                .into(),
-        );
-    }
     if !matches!(
         view.state,
         State::Submitted | State::Pending | State::Approved
@@ -161,6 +150,12 @@ pub async fn deny(context: &Context, id: &str, reason: &str) -> Result<Exit> {
         },
     )
     .await?;
+    if view.requester == context.me.name {
+        return Err(submit::foreseen(
+            "nobody may deny their own request",
+            &format!("jit cancel {}", view.id),
+        ));
+    }
     tell(context, &[view.id])
 }
 

@@ -10,7 +10,7 @@ use crate::identity;
 use crate::settings::LedgerPlace;
 use crate::stores::sqlite::{self, SqliteLedger};
 use crate::stores::{Change, Effect, Fact, Ledger, StoreError};
-use crate::ui;
+use crate::ui::{self, Format};
 use crate::workflow::clock;
 
 use super::context::{canonical, load_settings};
@@ -113,7 +113,11 @@ fn adopt(common: &Common, yes: bool, me: &Person) -> Result<Exit> {
             events: vec![line],
         },
     )?;
-    ui::say(&format!("the ledger belongs to {mine} now"))?;
+    say(
+        common,
+        &format!("the ledger belongs to {mine} now"),
+        &serde_json::json!({ "settings": mine, "before": theirs }),
+    )?;
     Ok(Exit::Done)
 }
 
@@ -126,8 +130,13 @@ fn set_clock(common: &Common, accept: bool, me: &Person) -> Result<Exit> {
     let seen = ledger.seen()?;
     let behind = clock::behind(&now, &seen);
     if !accept {
-        ui::say(&format!("now         {}", now.at))?;
-        ui::say(&format!("latest seen {}", seen.at))?;
+        say(
+            common,
+            &format!("now         {}\nlatest seen {}", now.at, seen.at),
+            &serde_json::json!({
+                "now": now.at, "seen": seen.at, "behind_s": crate::access::time::seconds(behind)
+            }),
+        )?;
         if behind > clock::TOLERANCE {
             ui::note(&format!(
                 "The clock is {behind} behind; nothing is granted. If it is right now: jit ledger clock --accept"
@@ -145,6 +154,18 @@ fn set_clock(common: &Common, accept: bool, me: &Person) -> Result<Exit> {
             events: vec![line],
         },
     )?;
-    ui::say(&format!("the ledger takes {} for now", now.at))?;
+    say(
+        common,
+        &format!("the ledger takes {} for now", now.at),
+        &serde_json::json!({ "now": now.at, "seen": now.at, "behind_s": 0.0 }),
+    )?;
     Ok(Exit::Done)
+}
+
+fn say(common: &Common, text: &str, value: &serde_json::Value) -> Result<()> {
+    match common.output {
+        Format::Json => ui::json(value)?,
+        Format::Table => ui::say(text)?,
+    }
+    Ok(())
 }

@@ -89,6 +89,12 @@ async fn hand_in(context: &Context, ask: AskAct, wait: Option<Ttl>) -> Result<Ex
         Judgement::Allowed(terms) => (None, Some(terms)),
         Judgement::Refused(refusals) => (Some(in_lines(&refusals)), None),
     };
+    // The keys of a request, as far as they are known before an operator has seen it.
+    let asked = serde_json::json!({
+        "requester": context.me.name, "target": ask.target, "tables": ask.tables, "ttl": ask.ttl,
+        "reason": ask.reason, "purpose": ask.purpose, "ticket": ask.ticket, "extends": ask.extends,
+        "state": "submitted", "refused": refusal,
+    });
     let handed = submit::hand_in(context, Act::Request(ask)).await?;
     if let Some(wait) = wait
         && refusal.is_none()
@@ -100,9 +106,11 @@ async fn hand_in(context: &Context, ask: AskAct, wait: Option<Ttl>) -> Result<Ex
         None => {
             // Not an operator: the rules are public, so what they will say can be told at once.
             match context.format {
-                Format::Json => ui::json(&serde_json::json!({
-                    "id": handed.id, "state": "submitted", "refused": refusal
-                }))?,
+                Format::Json => {
+                    let mut asked = asked;
+                    asked["id"] = serde_json::json!(handed.id);
+                    ui::json(&asked)?;
+                }
                 Format::Table => ui::say(handed.id.as_str())?,
             }
             if let Some(why) = refusal {

@@ -96,7 +96,6 @@ async fn settle(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
 }
 
 async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
-    admins_only(context, "revoke by selector", "jit revoke ID --reason …")?;
     let open = lookup::list(context, &Filter::default())?;
     let target = arguments.target.as_deref().map(TargetName::from);
     if let Some(target) = &target
@@ -106,7 +105,7 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
         words::target(Some(target.clone()), &context.target_names())?;
     }
     let column = match arguments.column.as_deref() {
-        Some(text) => Some(column(context, text, target.as_ref(), &open).await?),
+        Some(text) => Some(column(context, text, target.as_ref(), &open)?),
         None => None,
     };
     let selector = Selector {
@@ -167,7 +166,10 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
                 .into());
             }
         }
-        None => say_handed_in(context)?,
+        None => {
+            say_handed_in(context)?;
+            admins_only(context, "revoke by selector")?;
+        }
     }
     Ok(Exit::Done)
 }
@@ -190,7 +192,7 @@ fn say_handed_in(context: &Context) -> Result<()> {
 }
 
 /// The column of `--column`: in full, or in the only table of that name that policies or open requests know.
-async fn column(
+fn column(
     context: &Context,
     text: &str,
     target: Option<&TargetName>,
@@ -226,21 +228,16 @@ async fn column(
     })
 }
 
-/// What operators would reject is said at once. Bare root may, as operators see it.
-fn admins_only(context: &Context, what: &str, instead: &str) -> Result<()> {
+/// Operators reject it of anybody else, bare root excepted, and that is said at once.
+fn admins_only(context: &Context, what: &str) -> Result<()> {
     if context.me.uid == 0 || context.rules().people.is_admin(&context.me.name) {
         return Ok(());
     }
-    Err(Failure::new(
-        Exit::Refused,
-        format!("only those whom the settings name in `admins:` may {what}"),
-    )
-    .hint(instead)
-    .into())
+    let what = format!("only admins may {what}");
+    Err(submit::foreseen(&what, "jit settings"))
 }
 
 pub async fn resume(context: &Context, holds: &[u32], reason: &str, yes: bool) -> Result<Exit> {
-    admins_only(context, "end holds", "jit settings")?;
     if !yes && holds.is_empty() && !decide::agreed("End every hold?")? {
         ui::note("Nothing was changed.")?;
         return Ok(Exit::Done);
@@ -255,7 +252,10 @@ pub async fn resume(context: &Context, holds: &[u32], reason: &str, yes: bool) -
     .await?;
     match handed.drained {
         Some(drained) => say_outcome(context, &drained)?,
-        None => say_handed_in(context)?,
+        None => {
+            say_handed_in(context)?;
+            admins_only(context, "resume")?;
+        }
     }
     Ok(Exit::Done)
 }

@@ -71,7 +71,12 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
             engine.run(&group.statements).await?;
             done += group.statements.len();
         }
-        ui::say(&format!("{} done on {name}", ui::count(done, "statement")))?;
+        match context.format {
+            Format::Json => ui::json(&groups)?,
+            Format::Table => {
+                ui::say(&format!("{} done on {name}", ui::count(done, "statement")))?;
+            }
+        }
         if !arguments.undo {
             ui::note("Next: jit sweep, jit doctor")?;
         }

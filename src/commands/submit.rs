@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::access::{Person, RequestId};
+use crate::access::{Person, RequestId, State};
 use crate::failure::{Exit, Failure};
 use crate::stores::DrainedSubmission;
 use crate::ui;
@@ -61,14 +61,28 @@ pub async fn hand_in(context: &Context, act: Act) -> Result<HandedIn> {
 /// The failure that a rejected submission is.
 pub fn rejected(outcome: &DrainedSubmission, me: &Person) -> Failure {
     let why = &outcome.outcome;
-    let missing = why.starts_with("there is no ")
-        || why.contains(" is not pending")
-        || [", not pending", " already"]
-            .iter()
-            .any(|end| why.ends_with(end));
+    // `request k3fq7m2x is denied`, `… is active; …`: not in a state for that.
+    let is_in_state = why
+        .strip_prefix("request ")
+        .and_then(|rest| rest.split_once(" is "))
+        .is_some_and(|(_, state)| {
+            State::ALL
+                .iter()
+                .any(|known| state.starts_with(&known.to_string()))
+                || state.starts_with("being taken back")
+        });
+    let missing = is_in_state || why.starts_with("there is no ") || why.ends_with(" already");
     let exit = if missing { Exit::NoSuch } else { Exit::Refused };
     let _ = me;
     Failure::new(exit, format!("rejected: {why}"))
+}
+
+/// The failure of an act that lies in the inbox and that operators will reject, as anybody can know: it is recorded
+/// as every act is, and said at once.
+pub fn foreseen(what: &str, next: &str) -> anyhow::Error {
+    Failure::new(Exit::Refused, format!("will be rejected: {what}"))
+        .hint(next)
+        .into()
 }
 
 /// Says on standard error what went wrong around it, without failing the command: the act itself is in the ledger.

@@ -12,7 +12,6 @@ use super::{decide, lookup, submit};
 
 pub async fn cancel(context: &Context, id: &str) -> Result<Exit> {
     let view = lookup::find(context, id, false)?;
-    own(context, &view, "cancel")?;
     if matches!(view.state, State::Granting | State::Active) {
         return Err(Failure::new(
             Exit::NoSuch,
@@ -34,6 +33,7 @@ pub async fn cancel(context: &Context, id: &str) -> Result<Exit> {
         },
     )
     .await?;
+    own(context, &view, "cancel")?;
     decide::tell(context, &[view.id])
 }
 
@@ -42,7 +42,6 @@ pub async fn give_back(context: &Context, id: Option<&str>) -> Result<Exit> {
         Some(id) => lookup::find(context, id, false)?,
         None => lookup::my_only_active(context, "return")?,
     };
-    own(context, &view, "return")?;
     if !view.state.may_hold() {
         let failure = Failure::new(
             Exit::NoSuch,
@@ -65,21 +64,20 @@ pub async fn give_back(context: &Context, id: Option<&str>) -> Result<Exit> {
         },
     )
     .await?;
+    own(context, &view, "return")?;
     decide::tell(context, &[view.id])
 }
 
-/// What operators would reject is said at once.
+/// Operators will reject it, and that is said at once.
 fn own(context: &Context, view: &RequestView, verb: &str) -> Result<()> {
     if view.requester == context.me.name {
         return Ok(());
     }
-    Err(Failure::new(
-        Exit::Refused,
-        format!(
+    Err(submit::foreseen(
+        &format!(
             "request {} is {}'s, and only they may {verb} it",
             view.id, view.requester
         ),
-    )
-    .hint(format!("jit revoke {} --reason …", view.id))
-    .into())
+        &format!("jit revoke {} --reason …", view.id),
+    ))
 }

@@ -6,7 +6,7 @@ use crate::engines::Engine;
 use crate::stores::{Change, Effect, FindLeases, FindRequests};
 
 use super::activate::{self, Intent};
-use super::acts::{Verdict, verdict};
+use super::acts::{Verdict, met, verdict};
 use super::history::Histories;
 use super::target::{Failing, TargetReport};
 use super::{Operator, clock, commit_each, events, look, publish};
@@ -60,6 +60,10 @@ pub async fn granting(
         } else {
             match verdict(op, &request, &now, &histories)? {
                 Verdict::Refused(why) => Some(failed(format!("no longer allowed: {why}"))),
+                Verdict::Allowed(terms) if !met(op, &request, &terms) => Some(failed(
+                    "no longer allowed: the policies now ask for approvals that it does not have"
+                        .to_owned(),
+                )),
                 Verdict::Allowed(_) => None,
             }
         };
