@@ -17,7 +17,7 @@ use crate::ui::Format;
     disable_help_subcommand = true,
     max_term_width = 80
 )]
-#[command(after_help = "Begin with: jit init      See: man jit, or the README")]
+#[command(after_help = "Begin with: jit init      Read on: the README and docs/")]
 pub struct Cli {
     #[command(flatten)]
     pub common: Common,
