@@ -282,3 +282,17 @@ fn leasing_along_what_another_policy_protects_is_a_warning() {
         ]
     );
 }
+
+#[test]
+fn a_conflict_is_found_although_every_made_up_name_is_ruled_by_a_third() {
+    // The lint tries names with its own fillers first; here an exact policy rules just those.
+    let third = ["ab", "axb", "azq7_b", "ax9k_wvb"].join(", ");
+    let text = format!(
+        "  - {{name: a, target: shop, table: public.t, columns: [\"a*\"], allow: []}}\n  \
+         - {{name: b, target: shop, table: public.t, columns: [\"*b\"], allow: []}}\n  \
+         - {{name: c, target: shop, table: public.t, columns: [{third}], allow: []}}\n"
+    );
+    let said = lints(&text);
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].contains("and neither is more exact"), "{said:#?}");
+}
