@@ -89,6 +89,12 @@ fn complain(report: &SweepReport) -> Result<()> {
     {
         ui::note(&format!("warning: {}", ui::escape(&error)))?;
     }
+    for target in &report.targets {
+        if let Some(why) = &target.held_back {
+            let why = ui::escape(why);
+            ui::note(&format!("{}: no grants: {why}", target.target))?;
+        }
+    }
     Ok(())
 }
 

@@ -1,22 +1,23 @@
 //! From `approved` to `active`: the intent on record and in the audit file, then the GRANT, then the proof.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use serde_json::json;
 
 use crate::access::{
     Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId,
-    ServerIdentity, Standing, State, TargetName, Ttl,
+    Standing, State, TargetName, Ttl,
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, GrantOrder, Report, Verb};
-use crate::stores::{Change, Effect, Fact, FindLeases, FindRequests, StoreError};
+use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::acts::{Verdict, verdict};
 use super::target::{Failing, TargetReport};
 use super::{Operator, arrive, clock, commit_each, events, failpoint, publish, revoke, sweep};
 
-/// Grants what is approved on this target, if grants may be given at all now.
+/// Grants what is approved on this target, if grants may be given at all now. `whole`: this is a sweep, whose own
+/// revokes count as those of a sweep that succeeded.
 ///
 /// # Errors
 /// Where ledger or target fail as a whole. Whatever may have been given by then owes its undo in the ledger.
@@ -25,6 +26,7 @@ pub async fn approved(
     target: &TargetName,
     engine: &mut dyn Engine,
     report: &mut TargetReport,
+    whole: bool,
 ) -> Result<(), Failing> {
     let now = op.now();
     let waiting: Vec<Request> = op
@@ -45,7 +47,8 @@ pub async fn approved(
         report.held_back = Some(error.to_string());
         return Ok(());
     }
-    if let Some(why) = not_now(op, target, engine, report, &now).await? {
+    let swept = whole && report.revokes_done;
+    if let Some(why) = not_now(op, target, swept, &now)? {
         report.held_back = Some(why);
         return Ok(());
     }
@@ -91,69 +94,30 @@ pub async fn approved(
 }
 
 /// Why nothing may be granted on this target at this moment.
-async fn not_now(
+fn not_now(
     op: &Operator,
     target: &TargetName,
-    engine: &mut dyn Engine,
-    report: &TargetReport,
+    swept: bool,
     now: &Now,
-) -> Result<Option<String>, Failing> {
+) -> Result<Option<String>, StoreError> {
     let behind = clock::behind(now, &op.ledger.seen()?);
     if behind > clock::TOLERANCE {
         return Ok(Some(format!(
             "the clock is {behind} behind what the ledger has seen; if it is right now: jit ledger clock --accept"
         )));
     }
-    if !report.revokes_done {
-        let last = sweep::last_success(op, target)?;
-        if last.is_none_or(|at| now.at.since(at) > op.rules.sweep_within) {
-            return Ok(Some(format!(
+    if swept {
+        return Ok(None);
+    }
+    let last = sweep::last_success(op, target)?;
+    Ok(last
+        .is_none_or(|at| now.at.since(at) > op.rules.sweep_within)
+        .then(|| {
+            format!(
                 "no sweep has finished within {}; access that nobody takes back is not given. Run: jit sweep",
                 op.rules.sweep_within
-            )));
-        }
-    }
-    if let Some(twin) = twin(op, target, engine.server())? {
-        return Ok(Some(format!(
-            "{target} and {twin} are one database; take one of them out of the settings"
-        )));
-    }
-    engine.claim(op.ledger.id()).await?;
-    Ok(None)
-}
-
-/// Another target of the settings that is the same database. Also remembers who answered here.
-fn twin(
-    op: &Operator,
-    target: &TargetName,
-    here: &ServerIdentity,
-) -> Result<Option<TargetName>, StoreError> {
-    let mut known: BTreeMap<TargetName, ServerIdentity> = op
-        .ledger
-        .fact(Fact::TargetIdentities)?
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
-    let twin = known
-        .iter()
-        .find(|(name, identity)| {
-            *name != target && identity.same_database(here) && op.rules.targets.contains_key(*name)
-        })
-        .map(|(name, _)| name.clone());
-    if twin.is_none() && known.get(target) != Some(here) {
-        known.insert(target.clone(), here.clone());
-        let value = serde_json::to_string(&known).unwrap_or_default();
-        op.ledger.commit(
-            &op.now(),
-            Change {
-                effects: vec![Effect::SetFact {
-                    fact: Fact::TargetIdentities,
-                    value,
-                }],
-                events: Vec::new(),
-            },
-        )?;
-    }
-    Ok(twin)
+            )
+        }))
 }
 
 /// What was approved must still be what is there: the same columns by identity.

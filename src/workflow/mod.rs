@@ -5,6 +5,7 @@
 pub mod activate;
 pub mod acts;
 pub mod arrive;
+pub mod belongs;
 pub mod clock;
 pub mod drain;
 pub mod events;

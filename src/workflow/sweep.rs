@@ -16,7 +16,7 @@ use crate::stores::{Change, Effect, Fact, FindLeases, FindRequests, Lock, StoreE
 use super::drain::{Drained, Whose, drain};
 use super::target::{Failing, Overdue, TargetReport};
 use super::{
-    Operator, activate, arrive, commit_each, events, publish, recover, revoke, strays, view,
+    Operator, activate, arrive, belongs, commit_each, events, publish, recover, revoke, strays, view,
 };
 
 /// Draining begins at the latest after this long, even if a target has not answered by then.
@@ -294,8 +294,9 @@ async fn give(
         return Ok(());
     }
     arrive::submitted(op, name, engine, report).await?;
+    belongs::to_us(op, name, engine).await?;
     recover::granting(op, name, engine, report).await?;
-    activate::approved(op, name, engine, report).await?;
+    activate::approved(op, name, engine, report, whole).await?;
     if whole {
         strays::take(op, name, engine, report).await?;
         remember_columns(op, name, engine).await?;

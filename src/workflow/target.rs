@@ -14,6 +14,12 @@ pub enum Failing {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Ledger(#[from] StoreError),
+    /// Two targets of the settings are one database.
+    #[error("{target} and {twin} are one database; take one of them out of the settings")]
+    Twins {
+        target: TargetName,
+        twin: TargetName,
+    },
     /// The audit file cannot take lines.
     #[error("{0}")]
     Audit(String),
@@ -106,6 +112,7 @@ impl TargetReport {
             }
             Failing::Engine(error) => self.errors.push(error.to_string()),
             Failing::Ledger(error) => self.ledger_errors.push(error.to_string()),
+            error @ Failing::Twins { .. } => self.errors.push(error.to_string()),
             Failing::Audit(error) => self.audit_errors.push(error),
         }
     }
