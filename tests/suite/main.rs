@@ -17,3 +17,4 @@ mod settings;
 mod standing;
 mod story;
 mod support;
+mod targets;

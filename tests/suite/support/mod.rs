@@ -14,6 +14,7 @@
 #![allow(dead_code, unused_imports, unused_macros)] // not every state of the suite uses every helper
 
 pub mod client;
+pub mod host;
 pub mod jit;
 pub mod mariadb;
 pub mod mount;

@@ -12,7 +12,7 @@ use super::people::{Person, alice, bob, carol, cron, dave, mallory, root};
 use super::server::{Kind, SUPERUSER_PASSWORD, Server};
 
 /// The password of every account that a shop makes.
-const PASSWORD: &str = "open sesame";
+pub const PASSWORD: &str = "open sesame";
 
 pub struct Shop<'s> {
     pub server: &'s Server,
