@@ -14,6 +14,7 @@ use crate::stores::{FindLeases, FindRequests};
 use crate::ui::{self, Format};
 use crate::workflow::revoke::{self, Due};
 use crate::workflow::sweep::{Scope, SweepReport, record, sweep};
+use crate::workflow::target::Failing;
 use crate::workflow::{Operator, clock};
 
 use super::context::Context;
@@ -233,7 +234,7 @@ async fn dry_run(context: &Context, op: &Operator, only: Option<&TargetName>) ->
         let planned = if nothing_due {
             Ok((crate::access::plan::Plan::default(), Vec::new()))
         } else {
-            plan_of(&due, &now, address).await
+            plan_of(op, name, &due, &now, address).await
         };
         match planned {
             Ok((plan, sql)) => plans.push(json!({
@@ -294,12 +295,14 @@ async fn dry_run(context: &Context, op: &Operator, only: Option<&TargetName>) ->
 }
 
 async fn plan_of(
+    op: &Operator,
+    target: &TargetName,
     due: &Due,
     now: &crate::access::Now,
     address: &engines::Address,
-) -> Result<(crate::access::plan::Plan, Vec<String>), engines::EngineError> {
+) -> Result<(crate::access::plan::Plan, Vec<String>), Failing> {
     let mut engine: Box<dyn Engine> = engines::connect(address).await?;
-    let plan = revoke::plan(due, now, engine.as_mut()).await?;
+    let plan = revoke::plan(op, target, due, now, engine.as_mut()).await?;
     let sql = plan
         .steps
         .iter()

@@ -14,7 +14,7 @@ use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::acts::{Verdict, verdict};
 use super::target::{Failing, TargetReport};
-use super::{Operator, arrive, clock, commit_each, events, failpoint, publish, revoke, sweep};
+use super::{Operator, arrive, clock, commit_each, events, failpoint, look, publish, revoke, sweep};
 
 /// Grants what is approved on this target, if grants may be given at all now. `whole`: this is a sweep, whose own
 /// revokes count as those of a sweep that succeeded.
@@ -263,8 +263,8 @@ pub async fn carry_out(
         .collect();
     let reports = engine.grant(&orders).await;
     failpoint::reach("grant-sent");
-    let privileges = revoke::distinct(intents.iter().flat_map(|intent| &intent.leases));
-    let standing = revoke::observe(engine, &privileges).await?;
+    let privileges = look::distinct(intents.iter().flat_map(|intent| &intent.leases));
+    let standing = look::observe(engine, &privileges).await?;
     let now = op.now();
     let sharers = sharers(op, intents, &standing)?;
     let mut changes = Vec::new();

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod drain;
 pub mod events;
 pub mod failpoint;
+pub mod look;
 pub mod publish;
 pub mod recover;
 pub mod revoke;

@@ -8,7 +8,7 @@ use crate::stores::{Change, Effect, FindLeases, FindRequests};
 use super::activate::{self, Intent};
 use super::acts::{Verdict, verdict};
 use super::target::{Failing, TargetReport};
-use super::{Operator, clock, commit_each, events, publish, revoke};
+use super::{Operator, clock, commit_each, events, look, publish};
 
 /// Looks at every request in `granting`. The caller holds the target's lock, so nobody is in the middle of it:
 /// whoever was is dead. Unexpired and still allowed, it is finished forward under the same expiry; otherwise it
@@ -98,8 +98,8 @@ fn back(op: &Operator, mut request: Request, ended: Ended, why: &str) -> Change 
 
 /// Names may have changed while nobody looked; identities have not.
 async fn refresh(intents: &mut [Intent], engine: &mut dyn Engine) -> Result<(), Failing> {
-    let privileges = revoke::distinct(intents.iter().flat_map(|intent| &intent.leases));
-    let standing = revoke::observe(engine, &privileges).await?;
+    let privileges = look::distinct(intents.iter().flat_map(|intent| &intent.leases));
+    let standing = look::observe(engine, &privileges).await?;
     for lease in intents.iter_mut().flat_map(|intent| &mut intent.leases) {
         debug_assert!(matches!(
             lease.state,

@@ -13,11 +13,12 @@ use crate::access::{
     Standing, State, TargetName,
 };
 use crate::audit::event::{Draft, EventKind};
-use crate::engines::{Engine, EngineError, Report, Session, Verb};
+use crate::engines::{Engine, Report, Session, Verb};
 use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::events::{self, Subject};
 use super::target::{Failing, TargetReport};
+use super::look::{distinct, explained};
 use super::{Operator, commit_each, failpoint};
 
 /// What must go, from the ledger alone.
@@ -64,9 +65,18 @@ impl Due {
 }
 
 /// Observes what is due and plans; changes nothing. What `--dry-run` prints and [`due`] runs.
-pub async fn plan(due: &Due, now: &Now, engine: &mut dyn Engine) -> Result<Plan, EngineError> {
+///
+/// # Errors
+/// Those of the ledger's reading and of the target.
+pub async fn plan(
+    op: &Operator,
+    target: &TargetName,
+    due: &Due,
+    now: &Now,
+    engine: &mut dyn Engine,
+) -> Result<Plan, Failing> {
     let privileges = distinct(due.due(now));
-    let observed = observe(engine, &privileges).await?;
+    let observed = explained(op, target, engine, &privileges).await?;
     Ok(plan::plan(
         now,
         &due.leases,
@@ -111,7 +121,7 @@ pub async fn due(
         engine.end_own(&unsure).await?;
     }
 
-    let plan = plan(&due, &now, engine).await?;
+    let plan = plan(op, target, &due, &now, engine).await?;
     let reports = engine.revoke(&plan.steps).await;
     failpoint::reach("revoke-sent");
     let taken: Vec<Privilege> = plan
@@ -122,7 +132,7 @@ pub async fn due(
     let after = if taken.is_empty() {
         HashMap::new()
     } else {
-        observe(engine, &taken).await?
+        explained(op, target, engine, &taken).await?
     };
     let evidence = Evidence::gather(engine, &due, &now, &plan, &taken).await;
     report.sessions += evidence.sessions.len();
@@ -148,29 +158,6 @@ fn unsure(due: &Due, now: &Now) -> Vec<RequestId> {
     ids.sort();
     ids.dedup();
     ids
-}
-
-/// One of each privilege.
-pub fn distinct<'l>(leases: impl IntoIterator<Item = &'l Lease>) -> Vec<Privilege> {
-    let mut seen = HashSet::new();
-    leases
-        .into_iter()
-        .filter(|lease| seen.insert(lease.key()))
-        .map(|lease| lease.privilege.clone())
-        .collect()
-}
-
-/// The standing of each, by key.
-pub async fn observe(
-    engine: &mut dyn Engine,
-    privileges: &[Privilege],
-) -> Result<HashMap<PrivilegeKey, Standing>, EngineError> {
-    let standings = engine.privileges(privileges).await?;
-    Ok(privileges
-        .iter()
-        .map(Privilege::key)
-        .zip(standings)
-        .collect())
 }
 
 /// Moves requests whose time is over to `revoking`, with a line a table. `due` is changed even where the ledger

@@ -11,7 +11,7 @@ use crate::engines::{Engine, Verb};
 use crate::stores::{Change, FindLeases};
 
 use super::target::{Failing, TargetReport};
-use super::{Operator, revoke};
+use super::{Operator, look};
 
 /// What ended within this span is looked at again: a statement that was lost on the way may still arrive.
 const LATELY: Ttl = Ttl::from_secs(24 * 3600);
@@ -33,7 +33,7 @@ pub async fn take(
         target.clone(),
         op.now().at.minus(LATELY),
     ))?;
-    let known: Vec<Privilege> = revoke::distinct(
+    let known: Vec<Privilege> = look::distinct(
         ended
             .iter()
             .filter(|lease| lease.server.same_database(engine.server()))
@@ -46,7 +46,7 @@ pub async fn take(
     }
     let steps = plan::steps_for(strays.clone());
     let answers = engine.revoke(&steps).await;
-    let after = revoke::observe(engine, &strays).await?;
+    let after = look::observe(engine, &strays).await?;
     let mut change = Change::default();
     for (step, answer) in steps.iter().zip(answers) {
         for privileges in by_grantee(&step.privileges) {
