@@ -137,20 +137,16 @@ struct Backend {
 }
 
 /// Tells sessions to end. Gives back why where the server refused.
+///
+/// Our login inherits nothing (see `setup`), so a membership of pg_signal_backend helps only by SET ROLE. Our own
+/// sessions need none.
 async fn terminate(
     link: &Link,
     backends: &[Backend],
 ) -> Result<BTreeMap<i32, String>, EngineError> {
-    let sends = backends
-        .iter()
-        .map(|backend| Send::Ask {
-            name: "end a session",
-            sql: TERMINATE,
-            parameters: vec![(&backend.pid, Type::INT4), (&backend.role, Type::OID)],
-        })
-        .collect();
     let mut refused = BTreeMap::new();
-    for (backend, answer) in backends.iter().zip(link.pipeline(sends).await) {
+    let answers = link.pipeline(backends.iter().map(end).collect()).await;
+    for (backend, answer) in backends.iter().zip(answers) {
         match answer.map_err(|fault| link.error(fault, "pg_terminate_backend")) {
             Ok(_) => {}
             Err(EngineError::Refused { message, .. }) => {
@@ -159,7 +155,28 @@ async fn terminate(
             Err(error) => return Err(error),
         }
     }
+    for backend in backends {
+        // A transaction each: one refusal ends it.
+        if refused.contains_key(&backend.pid) {
+            let sends = vec![
+                Send::Run("BEGIN; SET LOCAL ROLE pg_signal_backend".to_owned()),
+                end(backend),
+                Send::Run("COMMIT".to_owned()),
+            ];
+            if link.pipeline(sends).await.iter().all(Result::is_ok) {
+                refused.remove(&backend.pid);
+            }
+        }
+    }
     Ok(refused)
+}
+
+fn end(backend: &Backend) -> Send<'_> {
+    Send::Ask {
+        name: "end a session",
+        sql: TERMINATE,
+        parameters: vec![(&backend.pid, Type::INT4), (&backend.role, Type::OID)],
+    }
 }
 
 /// Waits until sessions are gone, and gives back those that are not.
