@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use serde_json::json;
 
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId,
-    Standing, State, TargetName, Ttl,
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Standing,
+    State, TargetName, Ttl,
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, GrantOrder, Report, Verb};
@@ -14,7 +14,9 @@ use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::acts::{Verdict, verdict};
 use super::target::{Failing, TargetReport};
-use super::{Operator, arrive, clock, commit_each, events, failpoint, look, publish, revoke, sweep};
+use super::{
+    Operator, arrive, clock, commit_each, events, failpoint, look, publish, revoke, sweep,
+};
 
 /// Grants what is approved on this target, if grants may be given at all now. `whole`: this is a sweep, whose own
 /// revokes count as those of a sweep that succeeded.

@@ -17,8 +17,8 @@ use crate::engines::{Engine, Report, Session, Verb};
 use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::events::{self, Subject};
-use super::target::{Failing, TargetReport};
 use super::look::{distinct, explained};
+use super::target::{Failing, TargetReport};
 use super::{Operator, commit_each, failpoint};
 
 /// What must go, from the ledger alone.

@@ -16,7 +16,8 @@ use crate::stores::{Change, Effect, Fact, FindLeases, FindRequests, Lock, StoreE
 use super::drain::{Drained, Whose, drain};
 use super::target::{Failing, Overdue, TargetReport};
 use super::{
-    Operator, activate, arrive, belongs, commit_each, events, publish, recover, revoke, strays, view,
+    Operator, activate, arrive, belongs, commit_each, events, publish, recover, revoke, strays,
+    view,
 };
 
 /// Draining begins at the latest after this long, even if a target has not answered by then.

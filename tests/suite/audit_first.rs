@@ -304,7 +304,11 @@ fn a_file_edited_behind_our_back_takes_no_intent(server: &Server) {
     shop.sweep().exit(7);
     assert!(!shop.reads("jitalice", "email"));
     assert!(["approved", "failed"].contains(&shop.state(&id).as_str()));
-    assert_eq!(fs::read(shop.jit.audit()).expect("it"), wrong, "left as it is");
+    assert_eq!(
+        fs::read(shop.jit.audit()).expect("it"),
+        wrong,
+        "left as it is"
+    );
     shop.jit(&cron(), &["doctor"]).exit(1);
     fs::write(shop.jit.audit(), &right).expect("root may");
     shop.sweep().ok();

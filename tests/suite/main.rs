@@ -2,6 +2,7 @@
 //! server is started once. See `support`.
 
 mod audit_first;
+mod clock;
 mod crash;
 mod engine_mysql;
 mod engine_postgres;
@@ -10,6 +11,7 @@ mod journal;
 mod ledger;
 mod mailboxes;
 mod names;
+mod outsiders;
 mod people;
 mod policies;
 mod servers;

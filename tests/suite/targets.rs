@@ -113,7 +113,10 @@ fn a_target_that_nobody_answers_holds_up_nobody(server: &Server) {
     let (output, took) = timed(&host);
     let output = output.exit(5);
     assert!(took < Duration::from_secs(10), "{took:?}: {output}");
-    assert_eq!((host.state(&due), host.state(&asked)), ("ended".into(), "active".into()));
+    assert_eq!(
+        (host.state(&due), host.state(&asked)),
+        ("ended".into(), "active".into())
+    );
     assert!(!host.reads("second", "jitalice", "email"));
     assert!(host.reads("second", "jitbob", "phone"));
     host.jit(&alice(), &["return", &kept]).ok();
@@ -137,18 +140,29 @@ fn two_sweeps_at_once_write_each_line_once(server: &Server) {
         let given = shop.ask(&alice(), "email", "1h", &["--purpose", "support"]);
         let other = shop.ask(&bob(), "phone", "1h", &["--purpose", "support"]);
         both(&shop, round);
-        assert_eq!((shop.state(&given), shop.state(&other)), ("active".into(), "active".into()));
+        assert_eq!(
+            (shop.state(&given), shop.state(&other)),
+            ("active".into(), "active".into())
+        );
         assert!(shop.reads("jitalice", "email") && shop.reads("jitbob", "phone"));
         shop.jit(&alice(), &["return", &given]).ok();
         shop.jit(&bob(), &["return", &other]).ok();
         let next = shop.ask(&bob(), "email", "1h", &["--purpose", "support"]);
         both(&shop, round);
-        assert_eq!((shop.state(&given), shop.state(&next)), ("ended".into(), "active".into()));
+        assert_eq!(
+            (shop.state(&given), shop.state(&next)),
+            ("ended".into(), "active".into())
+        );
         assert!(!shop.reads("jitalice", "email") && shop.reads("jitbob", "email"));
         shop.jit(&bob(), &["return", &next]).ok();
         both(&shop, round);
     }
-    for (event, count) in [("granting", 24), ("granted", 24), ("revoked", 24), ("returned", 24)] {
+    for (event, count) in [
+        ("granting", 24),
+        ("granted", 24),
+        ("revoked", 24),
+        ("returned", 24),
+    ] {
         assert_eq!(shop.events(event).len(), count, "{event}");
     }
     crate::audit_first::every_line_once(&shop);
@@ -215,7 +229,10 @@ fn killed_at(server: &Server, place: &str, prepare: impl FnOnce(&Shop<'_>) -> St
     shop.sweep().ok();
     assert_eq!(shop.state(&id), end);
     assert_eq!(shop.reads("jitalice", "email"), end == "active");
-    assert_eq!(shop.has_row("jitalice", "customers", "email"), end == "active");
+    assert_eq!(
+        shop.has_row("jitalice", "customers", "email"),
+        end == "active"
+    );
     crate::audit_first::every_line_once(&shop);
 }
 
@@ -259,7 +276,9 @@ fn another_server_at_the_address_is_never_touched(server: &Server) {
     let table = shop.table("customers");
     let account = shop.account("jitalice");
     let logins = ["jitalice", "jitbob", "jitadmin"].map(|name| shop.login(name));
-    fresh.sql(&format!("CREATE DATABASE {}", shop.database)).expect("a database");
+    fresh
+        .sql(&format!("CREATE DATABASE {}", shop.database))
+        .expect("a database");
     let database = match server.kind() {
         Kind::Postgres => shop.database.as_str(),
         Kind::Mysql | Kind::Mariadb => "",
@@ -278,7 +297,9 @@ fn another_server_at_the_address_is_never_touched(server: &Server) {
         _ => format!("GRANT ALL ON *.* TO '{}'@'%' WITH GRANT OPTION", logins[2]),
     };
     for sql in [
-        format!("CREATE TABLE {table} (id int PRIMARY KEY, name varchar(80), email varchar(80), phone varchar(40), ssn varchar(20))"),
+        format!(
+            "CREATE TABLE {table} (id int PRIMARY KEY, name varchar(80), email varchar(80), phone varchar(40), ssn varchar(20))"
+        ),
         all,
         format!("GRANT SELECT (email) ON {table} TO {account}"),
     ] {
@@ -299,8 +320,14 @@ fn another_server_at_the_address_is_never_touched(server: &Server) {
     }
     let select = format!("SELECT email FROM {table}");
     let login = shop.as_account("jitalice");
-    assert!(fresh.login_and_select(&login, &select).is_ok(), "their grant stays");
-    assert!(host.reads("shop", "jitalice", "email"), "nothing reached the right one");
+    assert!(
+        fresh.login_and_select(&login, &select).is_ok(),
+        "their grant stays"
+    );
+    assert!(
+        host.reads("shop", "jitalice", "email"),
+        "nothing reached the right one"
+    );
     assert_eq!(host.state(&due), "ended", "the rest goes on");
     assert!(!host.reads("second", "jitalice", "email"));
     assert_ne!(host.state(&asked), "active", "nothing is given there");
@@ -338,22 +365,39 @@ fn two_targets_that_are_one_database_are_refused(server: &Server) {
     blocks.push(block("twin", shop));
     host.configure(&blocks);
     let policy = std::fs::read_to_string(host.jit.path("etc/policies/shop.yaml")).expect("it");
-    let twins = policy.replace("target: shop", "target: twin").replace("name: ", "name: twin-");
+    let twins = policy
+        .replace("target: shop", "target: twin")
+        .replace("name: ", "name: twin-");
     std::fs::write(host.jit.path("etc/policies/twin.yaml"), twins).expect("root may");
     host.sweep().exit(1).says("are one database");
-    assert!(host.reads("shop", "jitalice", "email"), "a twin's lease is no stray");
+    assert!(
+        host.reads("shop", "jitalice", "email"),
+        "a twin's lease is no stray"
+    );
     let columns = format!("{}:phone", shop.table("customers"));
     let asked = host
         .jit(
             &bob(),
-            &["request", "twin", &columns, "--for", "1h", "--reason", "x", "--purpose", "support"],
+            &[
+                "request",
+                "twin",
+                &columns,
+                "--for",
+                "1h",
+                "--reason",
+                "x",
+                "--purpose",
+                "support",
+            ],
         )
         .ok();
     let asked = asked.out.lines().next().expect("an id").to_owned();
     host.sweep().exit(1);
     assert_ne!(host.state(&asked), "active");
     assert!(!host.reads("shop", "jitbob", "phone"));
-    host.jit(&cron(), &["doctor"]).exit(1).says("the same database as");
+    host.jit(&cron(), &["doctor"])
+        .exit(1)
+        .says("the same database as");
     host.configure(&host.blocks());
     std::fs::remove_file(host.jit.path("etc/policies/twin.yaml")).expect("it");
     host.sweep().ok();
@@ -378,12 +422,25 @@ fn a_second_ledger_on_the_same_database_is_refused(server: &Server) {
     second.init();
     second.run(&bob(), &["list"]).ok();
     second.run(&cron(), &["sweep"]).exit(1).says("ledger");
-    assert!(first.reads("jitalice", "email"), "another ledger's lease is no stray");
+    assert!(
+        first.reads("jitalice", "email"),
+        "another ledger's lease is no stray"
+    );
     let columns = format!("{}:phone", first.table("customers"));
     second
         .run(
             &bob(),
-            &["request", "shop", &columns, "--for", "1h", "--reason", "x", "--purpose", "support"],
+            &[
+                "request",
+                "shop",
+                &columns,
+                "--for",
+                "1h",
+                "--reason",
+                "x",
+                "--purpose",
+                "support",
+            ],
         )
         .ok();
     second.run(&cron(), &["sweep"]).exit(1).says("ledger");
@@ -407,7 +464,10 @@ fn two_databases_of_one_cluster_are_two_targets(server: &Server) {
     let one = host.ask(&alice(), "one", "email", "1h");
     let two = host.ask(&alice(), "two", "email", "1h");
     host.sweep().ok();
-    assert_eq!((host.state(&one), host.state(&two)), ("active".into(), "active".into()));
+    assert_eq!(
+        (host.state(&one), host.state(&two)),
+        ("active".into(), "active".into())
+    );
     let doctor = host.jit(&cron(), &["doctor"]);
     assert!(!doctor.out.contains("the same database as"), "{doctor}");
 }

@@ -107,7 +107,15 @@ impl<'s> Host<'s> {
     pub fn ask(&self, person: &Person, target: &str, columns: &str, ttl: &str) -> String {
         let columns = format!("{}:{columns}", self.at(target).table("customers"));
         let arguments = [
-            "request", target, &columns, "--for", ttl, "--reason", "a test", "--purpose", "support",
+            "request",
+            target,
+            &columns,
+            "--for",
+            ttl,
+            "--reason",
+            "a test",
+            "--purpose",
+            "support",
         ];
         let output = self.jit(person, &arguments).ok();
         output.out.lines().next().expect("an id").to_owned()
