@@ -2,6 +2,7 @@
 //! server is started once. See `support`.
 
 mod audit_first;
+mod audit_trail;
 mod clock;
 mod crash;
 mod engine_mysql;
