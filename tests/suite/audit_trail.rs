@@ -75,6 +75,13 @@ fn an_edited_dropped_reordered_or_cut_line_is_found_and_named(server: &Server) {
         forged[at] = forged[at].replacen("\"host\":\"", "\"host\":\"evil-", 1);
         spoilt.push(("host", at + 1, forged));
     }
+    // By somebody who can count: its own hash is right, and the next line's `prev` is not.
+    let mut resealed = right.clone();
+    let text = resealed[middle].replacen("\"host\":\"", "\"host\":\"evil-", 1);
+    let (body, _) = text.rsplit_once(",\"hash\"").expect("a hash");
+    let hash = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(body.as_bytes()));
+    resealed[middle] = format!("{body},\"hash\":\"{hash}\"}}\n");
+    spoilt.push(("resealed", middle + 2, resealed));
     let mut dropped = right.clone();
     dropped.remove(middle);
     spoilt.push(("dropped", middle + 1, dropped));
