@@ -1,26 +1,23 @@
 //! What every command starts from: the settings, who I am, and whether I am an operator here.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::access::{ColumnName, Grantee, Now, Person, TableName, TargetName, Ttl};
+use crate::access::{ColumnName, Now, Person, TableName, TargetName, Ttl};
 use crate::cli::Common;
 use crate::engines;
 use crate::failure::{Exit, Failure};
 use crate::identity::{self, Identity};
-use crate::policy::Directory;
 use crate::policy::KnownTargets;
-use crate::policy::book::{Book, SourceFile};
 use crate::settings::{self, LedgerPlace, Places, Settings, Untrusted};
 use crate::stores::mailbox::{self, Mailbox, Mailboxes, Names};
 use crate::stores::sqlite::{self, SqliteLedger};
 use crate::stores::{Fact, Ledger, StoreError};
 use crate::ui::Format;
 use crate::workflow::mailbox::PersonView;
-use crate::workflow::rules::People;
 use crate::workflow::view::{self, ColumnView, Protected};
 use crate::workflow::{Operator, Rules, clock};
 use crate::yaml::Problem;
@@ -42,33 +39,6 @@ pub struct Context {
     pub reach: Reach,
     /// Whether it was said that the mailbox is still empty.
     told: Cell<bool>,
-}
-
-/// The settings as `workflow` knows people.
-struct House(std::rc::Rc<settings::House>);
-
-impl Directory for House {
-    fn members(&self, entry: &str) -> Vec<String> {
-        self.0.members(entry)
-    }
-
-    fn covers(&self, entry: &str, person: &str) -> bool {
-        self.0.covers(entry, person)
-    }
-}
-
-impl People for House {
-    fn grantee(&self, target: &TargetName, user: &str) -> Result<Grantee, String> {
-        self.0.grantee(target, user)
-    }
-
-    fn is_admin(&self, user: &str) -> bool {
-        self.0.is_admin(user)
-    }
-
-    fn directory(&self) -> &dyn Directory {
-        self
-    }
 }
 
 /// Finds and reads the settings, with a warning where two files could be meant.
@@ -131,7 +101,7 @@ impl Context {
     ) -> Result<Self> {
         let settings = load_settings(common)?;
         let identity = identity::who_am_i()?;
-        let rules = rules(&settings, common.verbose)?;
+        let rules = super::rules::read(&settings, common.verbose)?;
         let reach = reach(&settings, rules, identity.person.clone())?;
         Ok(Self {
             common: common.clone(),
@@ -398,58 +368,6 @@ fn trusted(ledger: &std::path::Path) -> Vec<u32> {
         uids.push(metadata.uid());
     }
     uids
-}
-
-/// Settings and policies as rules. `check` has its own way to the problems; everything else stops at the first.
-fn rules(settings: &Settings, verbose: bool) -> Result<Rules> {
-    let mut unread = Vec::new();
-    let mut sources = Vec::new();
-    let mut texts = vec![settings.text_and_hash()];
-    for path in &settings.policy_files {
-        let text = match settings::read_policy(path) {
-            Ok(text) => text,
-            Err(problem) => {
-                unread.push(problem.to_string());
-                continue;
-            }
-        };
-        let source = SourceFile {
-            name: path.display().to_string(),
-            text,
-        };
-        texts.push((
-            source.hash(),
-            String::from_utf8_lossy(&source.text).into_owned(),
-        ));
-        sources.push(source);
-    }
-    let hash = settings::hash_of(&texts);
-    let book = match Book::load(sources) {
-        Ok(book) => book,
-        Err(problems) => {
-            unread.extend(problems.iter().map(ToString::to_string));
-            Book::default()
-        }
-    };
-    let targets = settings
-        .targets
-        .iter()
-        .map(|(name, target)| {
-            let mut address = target.address.clone();
-            address.verbose = verbose;
-            (name.clone(), address)
-        })
-        .collect();
-    Ok(Rules {
-        book,
-        people: Box::new(House(settings.house())),
-        targets,
-        sweep_within: settings.sweep_within,
-        unread,
-        lint: OnceCell::new(),
-        hash,
-        texts,
-    })
 }
 
 /// Opens the ledger as its operator.

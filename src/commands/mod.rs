@@ -13,6 +13,7 @@ mod lookup;
 mod policy;
 mod request;
 mod revoke;
+mod rules;
 mod settings;
 mod setup;
 mod show;

@@ -79,8 +79,10 @@ impl SweepReport {
 /// Runs.
 pub async fn sweep(op: &Operator, scope: &Scope) -> SweepReport {
     let started = std::time::Instant::now();
-    let mut report = SweepReport::default();
-    report.settings_errors = op.rules.complaints().to_vec();
+    let mut report = SweepReport {
+        settings_errors: op.rules.complaints().to_vec(),
+        ..SweepReport::default()
+    };
     if report.settings_errors.is_empty()
         && let Err(error) = remember::note_settings(op)
     {
