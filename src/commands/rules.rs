@@ -22,6 +22,14 @@ impl Directory for House {
     fn covers(&self, entry: &str, person: &str) -> bool {
         self.0.covers(entry, person)
     }
+
+    fn knows(&self, entry: &str) -> bool {
+        self.0.knows(entry)
+    }
+
+    fn groups(&self) -> Vec<String> {
+        self.0.groups()
+    }
 }
 
 impl People for House {

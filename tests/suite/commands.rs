@@ -107,6 +107,23 @@ fn without_settings_every_command_says_what_to_do() {
 }
 
 #[test]
+fn what_init_writes_is_without_error() {
+    let jit = Install::new();
+    let folder = jit.path("fresh").display().to_string();
+    let mut init = jit.command(&root(), &["init", "--dir", &folder]);
+    init.env_remove("JIT_CONFIG");
+    run(&mut init, "").ok();
+    let settings = format!("{folder}/config.yaml");
+    jit.run(&root(), &["policy", "check", "--config", &settings])
+        .ok()
+        .says("0 errors");
+    // Again: nothing is written over.
+    let mut init = jit.command(&root(), &["init", "--dir", &folder]);
+    init.env_remove("JIT_CONFIG");
+    run(&mut init, "").ok().says("stays as it is");
+}
+
+#[test]
 fn without_a_ledger_an_operator_is_told_to_make_one() {
     let jit = Install::new();
     jit.run(&root(), &["sweep"]).exit(5).says("jit ledger init");
