@@ -10,6 +10,7 @@ mod crash;
 mod demo;
 mod engine_mysql;
 mod engine_postgres;
+mod errors;
 mod house;
 mod identity;
 mod journal;
