@@ -3,6 +3,7 @@
 # make test    every test, on real servers; SERVERS=postgres,mysql narrows
 # make lint    formatting, and clippy with warnings as errors
 # make demo    the main job, played on throwaway servers; KEEP=1 leaves them up
+# make errors  writes docs/errors.md anew, from the program itself
 # make clean-servers   removes all that setup put under target/
 
 SERVERS ?= postgres,mariadb,mysql
@@ -18,7 +19,7 @@ left_out := $(filter-out $(chosen),$(known))
 skips := $(foreach server,$(left_out),--skip on_$(server))
 say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVERS): every test of $(left_out)",true)
 
-.PHONY: all setup build test lint demo clean-servers
+.PHONY: all setup build test lint demo errors clean-servers
 
 all: build
 
@@ -40,6 +41,9 @@ lint:
 
 demo:
 	@demo/run
+
+errors: setup
+	JIT_WRITE_PAGES=1 cargo test --locked --features failpoints --test suite -- errors::
 
 clean-servers:
 	@tests/setup/remove

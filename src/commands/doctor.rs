@@ -326,7 +326,10 @@ async fn target(
                 vec![Line::bad(
                     name.to_string(),
                     error.to_string(),
-                    crate::failure::classify(&error.into()).hints.join("; "),
+                    crate::failure::classify(&error.into())
+                        .hints
+                        .join("; ")
+                        .replace(crate::failure::THEN_DOCTOR, ""),
                 )],
             );
         }

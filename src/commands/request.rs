@@ -170,7 +170,13 @@ fn dry_run(context: &Context, ask: &AskAct) -> Result<Exit> {
 }
 
 fn refused(why: &str) -> Failure {
-    Failure::new(Exit::Refused, format!("refused: {why}"))
+    let failure = Failure::new(Exit::Refused, format!("refused: {why}"));
+    // The words of a policy end with what to try, where anything would do.
+    if why.contains("; try ") {
+        failure
+    } else {
+        failure.hint("what you may ask for: jit columns")
+    }
 }
 
 /// Says where the request stands now, and what comes next.

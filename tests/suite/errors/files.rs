@@ -27,33 +27,120 @@ pub fn settings(book: &mut Book) {
     book.fails("There are no settings", &alice(), &["list"], &output, &mask);
     let named = ["list", "--config", "/nowhere/config.yaml"];
     let output = jit.run(&alice(), &named);
-    book.fails("The named settings are not there", &alice(), &named, &output, &mask);
+    book.fails(
+        "The named settings are not there",
+        &alice(),
+        &named,
+        &output,
+        &mask,
+    );
 
     let cases: &[(&str, String)] = &[
-        ("A key is misspelt", format!("{HEAD}{TARGETS}admin: [carol]\n")),
-        ("A key is there twice", format!("{HEAD}{TARGETS}targets: {{}}\n")),
+        (
+            "A key is misspelt",
+            format!("{HEAD}{TARGETS}admin: [carol]\n"),
+        ),
+        (
+            "A key is there twice",
+            format!("{HEAD}{TARGETS}targets: {{}}\n"),
+        ),
         ("It is not YAML", format!("{HEAD}targets:\n  shop: [\n")),
         ("A tab indents", format!("{HEAD}targets:\n\tshop: x\n")),
-        ("A text where a list belongs", format!("{HEAD}{TARGETS}admins: carol\n")),
-        ("A version that this jit does not know", HEAD.replace("version: 1", "version: 7")),
-        ("A ledger that this version does not know", HEAD.replace("sqlite:{dir}/var/lib/jit/ledger/ledger.db", "postgres://db1/jit")),
-        ("A path from a variable", HEAD.replace("{dir}/var/log", "~/log")),
-        ("Two things at one place", HEAD.replace("{dir}/var/log/jit/audit.jsonl", "{dir}/var/lib/jit/ledger/ledger.db")),
-        ("Policies that are not there", HEAD.replace("policies/", "rules/")),
-        ("sweep_within is no duration", format!("{HEAD}{TARGETS}sweep_within: 5\n")),
-        ("A password in a URL", format!("{HEAD}{}", TARGETS.replace("jit_admin@", "jit_admin:sesame@"))),
-        ("An engine that is not known", format!("{HEAD}{}", TARGETS.replace("postgres:", "oracle:"))),
-        ("A URL without a user", format!("{HEAD}{}", TARGETS.replace("jit_admin@", ""))),
-        ("A URL without a database", format!("{HEAD}{}", TARGETS.replace("db1/shop", "db1"))),
-        ("An sslmode that does not exist", format!("{HEAD}{}", TARGETS.replace("/shop\n", "/shop?sslmode=full\n"))),
-        ("A key of the URL that does not exist", format!("{HEAD}{}", TARGETS.replace("/shop\n", "/shop?ssl=on\n"))),
-        ("A certificate without its key", format!("{HEAD}{}", TARGETS.replace("/shop\n", "/shop?sslcert=/c.pem\n"))),
-        ("One account for everybody", format!("{HEAD}{TARGETS}    grantee: reader\n")),
-        ("A grantor on MySQL", format!("{HEAD}targets:\n  shop: {{url: 'mysql://jit_admin@db2/shop', grantor: g}}\n")),
-        ("A target's name with a space", format!("{HEAD}targets:\n  'my shop': {{url: 'mysql://jit_admin@db2/shop'}}\n")),
-        ("A group that is not defined", format!("{HEAD}{TARGETS}groups: {{dba: [carol]}}\nadmins: ['group:dbas']\n")),
-        ("Groups in a circle", format!("{HEAD}{TARGETS}groups: {{dba: ['group:ops'], ops: ['group:dba']}}\n")),
-        ("An account on a target that is not there", format!("{HEAD}{TARGETS}people: {{erin: {{shpo: erin_ro}}}}\n")),
+        (
+            "A text where a list belongs",
+            format!("{HEAD}{TARGETS}admins: carol\n"),
+        ),
+        (
+            "A version that this jit does not know",
+            HEAD.replace("version: 1", "version: 7"),
+        ),
+        (
+            "A ledger that this version does not know",
+            HEAD.replace(
+                "sqlite:{dir}/var/lib/jit/ledger/ledger.db",
+                "postgres://db1/jit",
+            ),
+        ),
+        (
+            "A path from a variable",
+            HEAD.replace("{dir}/var/log", "~/log"),
+        ),
+        (
+            "Two things at one place",
+            HEAD.replace(
+                "{dir}/var/log/jit/audit.jsonl",
+                "{dir}/var/lib/jit/ledger/ledger.db",
+            ),
+        ),
+        (
+            "Policies that are not there",
+            HEAD.replace("policies/", "rules/"),
+        ),
+        (
+            "sweep_within is no duration",
+            format!("{HEAD}{TARGETS}sweep_within: 5\n"),
+        ),
+        (
+            "A password in a URL",
+            format!(
+                "{HEAD}{}",
+                TARGETS.replace("jit_admin@", "jit_admin:sesame@")
+            ),
+        ),
+        (
+            "An engine that is not known",
+            format!("{HEAD}{}", TARGETS.replace("postgres:", "oracle:")),
+        ),
+        (
+            "A URL without a user",
+            format!("{HEAD}{}", TARGETS.replace("jit_admin@", "")),
+        ),
+        (
+            "A URL without a database",
+            format!("{HEAD}{}", TARGETS.replace("db1/shop", "db1")),
+        ),
+        (
+            "An sslmode that does not exist",
+            format!(
+                "{HEAD}{}",
+                TARGETS.replace("/shop\n", "/shop?sslmode=full\n")
+            ),
+        ),
+        (
+            "A key of the URL that does not exist",
+            format!("{HEAD}{}", TARGETS.replace("/shop\n", "/shop?ssl=on\n")),
+        ),
+        (
+            "A certificate without its key",
+            format!(
+                "{HEAD}{}",
+                TARGETS.replace("/shop\n", "/shop?sslcert=/c.pem\n")
+            ),
+        ),
+        (
+            "One account for everybody",
+            format!("{HEAD}{TARGETS}    grantee: reader\n"),
+        ),
+        (
+            "A grantor on MySQL",
+            format!("{HEAD}targets:\n  shop: {{url: 'mysql://jit_admin@db2/shop', grantor: g}}\n"),
+        ),
+        (
+            "A target's name with a space",
+            format!("{HEAD}targets:\n  'my shop': {{url: 'mysql://jit_admin@db2/shop'}}\n"),
+        ),
+        (
+            "A group that is not defined",
+            format!("{HEAD}{TARGETS}groups: {{dba: [carol]}}\nadmins: ['group:dbas']\n"),
+        ),
+        (
+            "Groups in a circle",
+            format!("{HEAD}{TARGETS}groups: {{dba: ['group:ops'], ops: ['group:dba']}}\n"),
+        ),
+        (
+            "An account on a target that is not there",
+            format!("{HEAD}{TARGETS}people: {{erin: {{shpo: erin_ro}}}}\n"),
+        ),
     ];
     let mut jit = jit;
     for (heading, text) in cases {
@@ -65,22 +152,46 @@ pub fn settings(book: &mut Book) {
     let path = jit.path("etc/config.yaml");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("own file");
     let output = jit.run(&alice(), &["list"]).exit(8);
-    book.fails("Settings that I may not read", &alice(), &["list"], &output, &mask);
+    book.fails(
+        "Settings that I may not read",
+        &alice(),
+        &["list"],
+        &output,
+        &mask,
+    );
     fs::remove_file(&path).expect("own file");
     fs::create_dir(&path).expect("own folder");
     let output = jit.run(&alice(), &["list"]).exit(8);
-    book.fails("Settings that are a folder", &alice(), &["list"], &output, &mask);
+    book.fails(
+        "Settings that are a folder",
+        &alice(),
+        &["list"],
+        &output,
+        &mask,
+    );
     fs::remove_dir(&path).expect("own folder");
     let big = fs::File::create(&path).expect("own file");
     big.set_len(200 << 20).expect("a sparse file");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("own file");
     let output = jit.run(&alice(), &["list"]).exit(8);
-    book.fails("Settings that are far too large", &alice(), &["list"], &output, &mask);
+    book.fails(
+        "Settings that are far too large",
+        &alice(),
+        &["list"],
+        &output,
+        &mask,
+    );
     jit = jit.settings(TARGETS);
     jit.init();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("own file");
     let output = jit.run(&cron(), &["sweep"]).exit(8);
-    book.fails("Settings that anybody can change", &cron(), &["sweep"], &output, &mask);
+    book.fails(
+        "Settings that anybody can change",
+        &cron(),
+        &["sweep"],
+        &output,
+        &mask,
+    );
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("own file");
     jit = jit.settings("");
     for (heading, arguments) in [
@@ -131,16 +242,41 @@ pub fn policies(book: &mut Book) {
     jit.init();
     let typed = ["columns"];
     let output = jit.run(&alice(), &typed).exit(8);
-    book.fails("Anything that needs the policies, meanwhile", &alice(), &typed, &output, &mask);
+    book.fails(
+        "Anything that needs the policies, meanwhile",
+        &alice(),
+        &typed,
+        &output,
+        &mask,
+    );
     jit = jit.policy(
         "contact.yaml",
         &format!("{RULES}    tests:\n      - {{who: alice, for: 2h, expect: auto}}\n"),
     );
     let typed = ["policy", "test"];
     let output = jit.run(&alice(), &typed).exit(1);
-    book.fails("A policy's own test fails", &alice(), &typed, &output, &mask);
+    book.fails(
+        "A policy's own test fails",
+        &alice(),
+        &typed,
+        &output,
+        &mask,
+    );
     jit = jit.policy("contact.yaml", RULES);
-    let typed = ["policy", "explain", "bob", "public.customers:email", "--for", "1h"];
+    let typed = [
+        "policy",
+        "explain",
+        "bob",
+        "public.customers:email",
+        "--for",
+        "1h",
+    ];
     let output = jit.run(&alice(), &typed).exit(3);
-    book.fails("Explained: why bob may not", &alice(), &typed, &output, &mask);
+    book.fails(
+        "Explained: why bob may not",
+        &alice(),
+        &typed,
+        &output,
+        &mask,
+    );
 }
