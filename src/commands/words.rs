@@ -224,6 +224,7 @@ pub fn until(text: &str, now: At) -> Result<(Ttl, At)> {
             Exit::Usage,
             format!("--until: {text:?} is neither a time of day such as 18:00 nor RFC 3339"),
         )
+        .hint("or say how long: --for 2h")
     };
     let at = if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
         At::new(instant.to_utc())
@@ -273,6 +274,7 @@ pub fn instant(text: &str, now: At, flag: &str) -> Result<At> {
         Exit::Usage,
         format!("{flag}: {text:?} is neither RFC 3339, a date such as 2026-11-23, nor a duration such as 2h"),
     )
+    .hint(format!("such as {flag} 2h for the last two hours"))
     .into())
 }
 

@@ -32,3 +32,4 @@ mod standing;
 mod story;
 mod support;
 mod targets;
+mod tutorial;

@@ -193,8 +193,10 @@ fn missing_from(book: &Book) -> Vec<String> {
 
 /// Messages that leave somebody standing there.
 fn without_a_next_step(book: &Book) -> Vec<&str> {
-    let step = Regex::new(r"(?m)^ {2,}\S|; |: try | try |--help|, then |jit (show|sweep|doctor)")
-        .expect("a pattern");
+    let step = Regex::new(
+        r"(?m)^ {2,}\S|; |^refused: |: try | try |--help|, then |jit (show|sweep|doctor)",
+    )
+    .expect("a pattern");
     book.entries
         .iter()
         .filter(|entry| entry.exit.is_some_and(|code| code != 0) && !step.is_match(&entry.text))
