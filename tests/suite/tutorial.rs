@@ -219,11 +219,10 @@ fn typed(install: &Install, person: &Person, line: &str, more: &[(&str, &str)]) 
 
 /// What a fresh clone holds of what the pages use.
 fn clone(install: &Install) {
-    for name in ["demo/shop.postgres.sql"] {
-        let to = install.path("clone").join(name);
-        fs::create_dir_all(to.parent().expect("a folder")).expect("own folder");
-        fs::copy(project(name), to).expect("a copy");
-    }
+    let name = "demo/shop.postgres.sql";
+    let to = install.path("clone").join(name);
+    fs::create_dir_all(to.parent().expect("a folder")).expect("own folder");
+    fs::copy(project(name), to).expect("a copy");
 }
 
 fn give(install: &Install, person: &Person, file: &str, text: &str) {
