@@ -3,9 +3,9 @@
 use jit::engines::Finding;
 
 use super::*;
-use crate::support::on_postgres;
+use crate::support::on_each_postgres;
 
-on_postgres!(
+on_each_postgres!(
     each_way_of_being_wrong_is_seen,
     a_renamed_or_missing_column_is_seen,
     an_administrator_by_trade_is_named_and_no_failure,

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::support::on_postgres;
+use crate::support::on_each_postgres;
 
-on_postgres!(
+on_each_postgres!(
     a_locked_table_does_not_stop_a_revoke,
     a_locked_table_fails_a_grant_and_only_that,
     many_locked_tables_cost_one_wait_each_at_most_three,

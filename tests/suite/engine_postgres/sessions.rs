@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::support::on_postgres;
+use crate::support::on_each_postgres;
 
-on_postgres!(
+on_each_postgres!(
     a_session_that_goes_on_reading_is_reported,
     a_session_that_goes_on_reading_is_ended_where_we_may,
     a_session_that_cannot_read_on_is_not_reported,
