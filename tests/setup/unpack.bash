@@ -8,13 +8,15 @@
 # (FOLDER/NAME is made) and `instead` (what to do on a machine where this is no way), and define
 #   works TREE   whether the server under that folder runs
 #   finish       what is to be made of the tree at $new, with the packages' $loader and $libraries
-# and then call unpacked PATTERN WORDS: the newest package whose name matches, and what to say of it.
+# and then call unpacked WORDS PATTERN…: what it costs, and which package: the newest whose name matches, by the first
+# pattern that matches any.
 
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s: %s\n' "$name" "$*" >&2; exit 1; }
 
 unpacked() {
-    local pattern=$1 words=$2
+    local words=$1 pattern
+    shift
     folder=$(mkdir -p "$folder" && cd "$folder" && pwd -P)
     final=$folder/$name
     cache=$folder/cache
@@ -29,8 +31,11 @@ unpacked() {
 
     own_apt
     apt-get "${own_apt[@]}" update || die "apt could not read the release's lists; its own words are above"
-    package=$(newest "$pattern")
-    [ -n "$package" ] || die "$release has no package like $pattern; $instead"
+    for pattern in "$@"; do
+        package=$(newest "$pattern")
+        [ -z "$package" ] || break
+    done
+    [ -n "$package" ] || die "$release has no package like $*; $instead"
     say "$name: unpacking $package of $release under $final ($words)"
     apt-get "${own_apt[@]}" install --download-only -y "$package" ||
         die "apt could not fetch $package; its own words are above"

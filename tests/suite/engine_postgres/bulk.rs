@@ -181,6 +181,7 @@ fn ten_thousand_leases_come_and_go_in_seconds(server: &Server) {
                 .filter(|privilege| privilege.named.table() == Some(&table(t)))
                 .cloned()
                 .collect(),
+            urgency: jit::access::plan::Urgency::Usual,
         })
         .collect();
     let began = Instant::now();
