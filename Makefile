@@ -14,7 +14,8 @@ ifneq ($(unknown),)
 $(error SERVERS names $(unknown); known are $(known))
 endif
 left_out := $(filter-out $(chosen),$(known))
-# A test of a server carries the server's name: …::a_law::on_postgres.
+# A test of a server carries the server's name: …::a_law::on_postgres. Of Postgres there are two, the release's own
+# and one of 18 or later, whose tests are …::on_postgres_18.
 skips := $(foreach server,$(left_out),--skip on_$(server))
 say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVERS): every test of $(left_out)",true)
 
@@ -23,7 +24,7 @@ say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVER
 all: build
 
 setup:
-	@tests/setup/install $(chosen)
+	@tests/setup/install $(chosen) $(if $(filter postgres,$(chosen)),postgres-18)
 
 build:
 	cargo build --locked

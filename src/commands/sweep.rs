@@ -148,6 +148,9 @@ fn tell(report: &SweepReport) -> Result<()> {
                 target.target
             ))?;
         }
+        for session in &target.ended_sessions {
+            ui::note(&format!("{}: ended {}", target.target, ui::escape(session)))?;
+        }
         for overdue in target.overdue.iter().take(20) {
             ui::note(&format!(
                 "{}: OVERDUE {} {} since {}: {}",

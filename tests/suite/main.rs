@@ -30,4 +30,5 @@ mod size;
 mod standing;
 mod story;
 mod support;
+mod table_locks;
 mod targets;

@@ -3,10 +3,9 @@
 use crate::engines::address::{Address, Endpoint};
 use crate::engines::{EngineError, Finding, Needs};
 
-use super::holdings;
+use super::holdings::{self, Holdings};
 use super::identity::{Answered, get};
 use super::link::Link;
-use tokio_postgres::types::Type;
 
 mod holding;
 mod roles;
@@ -21,9 +20,7 @@ pub async fn check(
     needs: &Needs,
 ) -> Result<Vec<Finding>, EngineError> {
     let seen = holdings::holdings(link, answered, &address.grantor, needs).await?;
-    let rows = link
-        .ask("our session", SESSION, vec![(&answered.login, Type::OID)])
-        .await?;
+    let rows = link.ask("our session", SESSION, Vec::new()).await?;
     let mut findings = Vec::new();
     if let Some(row) = rows.first() {
         findings.push(tls(
@@ -40,8 +37,9 @@ pub async fn check(
     findings.extend(holding::enough(&seen, needs)?);
     findings.push(holding::no_more(&seen, needs));
     findings.extend(roles::becoming(&seen, answered));
+    findings.push(sessions(&seen, needs));
     if let Some(row) = rows.first() {
-        findings.extend(around(get(row, 3)?, get(row, 4)?));
+        findings.extend(triggers(get(row, 3)?));
     }
     Ok(findings)
 }
@@ -108,27 +106,46 @@ fn tls(
     }
 }
 
-/// What is worth knowing and no fault.
-fn around(triggers: Vec<String>, may_signal: bool) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if !triggers.is_empty() {
-        findings.push(fine(
+/// Whether sessions that must be ended can be.
+fn sessions(seen: &Holdings, needs: &Needs) -> Finding {
+    const WHAT: &str = "sessions";
+    let cure = format!(
+        "a superuser runs: GRANT pg_signal_backend TO {}",
+        needs.login
+    );
+    if seen.may_signal() {
+        return fine(WHAT, "sessions that must be ended can be");
+    }
+    if seen.version.revoke_takes_table_lock() {
+        return wrong(
+            WHAT,
+            "on Postgres 18 and later a lock on the table holds up a REVOKE, and we may not end the session that has it",
+            cure,
+        );
+    }
+    match needs.end_sessions {
+        true => wrong(
+            WHAT,
+            "a policy says `sessions: end`, and we may not end any",
+            cure,
+        ),
+        false => fine(
+            WHAT,
+            "sessions that can go on reading are reported; for `sessions: end` a superuser runs GRANT \
+             pg_signal_backend to our login",
+        ),
+    }
+}
+
+/// Worth knowing, and no fault.
+fn triggers(triggers: Vec<String>) -> Option<Finding> {
+    (!triggers.is_empty()).then(|| {
+        fine(
             "event triggers",
             format!(
                 "{} run at each GRANT and REVOKE, and can refuse them or grant again",
                 triggers.join(", ")
             ),
-        ));
-    }
-    findings.push(fine(
-        "sessions",
-        match may_signal {
-            true => "sessions that can go on reading can be ended",
-            false => {
-                "sessions that can go on reading are reported; for `sessions: end` a superuser runs GRANT \
-                 pg_signal_backend to our login"
-            }
-        },
-    ));
-    findings
+        )
+    })
 }

@@ -12,6 +12,7 @@ mod apply;
 mod blockers;
 mod check;
 mod claim;
+mod clearing;
 mod connection;
 mod holdings;
 mod identities;

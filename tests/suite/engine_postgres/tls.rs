@@ -6,10 +6,10 @@ use std::process::Command;
 use jit::engines::address::TlsMode;
 
 use super::*;
+use crate::support::on_each_postgres;
 use crate::support::process::{must, servers_user};
-use crate::support::{on_postgres, postgres};
 
-on_postgres!(
+on_each_postgres!(
     a_server_is_taken_only_with_a_certificate_that_fits_the_mode,
     an_expired_certificate_is_refused,
     a_self_signed_certificate_can_be_pinned,
@@ -82,13 +82,13 @@ impl Certificates {
         ));
     }
 
-    /// A server that shows this certificate; `hba` rules who gets in.
-    fn server(&self, name: &str, hba: &str) -> Server {
+    /// Another server like that one, which shows this certificate; `hba` rules who gets in.
+    fn server(&self, like: &Server, name: &str, hba: &str) -> Server {
         let key = self.path(&format!("{name}.key"));
         let rules = self.path("hba");
         std::fs::write(&rules, format!("local all all scram-sha-256\n{hba}\n")).expect("a file");
         only_for_servers(&key);
-        postgres::fresh(&[
+        like.another(&[
             "ssl=on",
             &format!(
                 "ssl_cert_file={}",
@@ -133,14 +133,14 @@ fn denied(result: Result<String, EngineError>, words: &str) {
     }
 }
 
-fn a_server_is_taken_only_with_a_certificate_that_fits_the_mode(_: &Server) {
+fn a_server_is_taken_only_with_a_certificate_that_fits_the_mode(like: &Server) {
     let certificates = Certificates::new();
     certificates.signed("good", "db", "IP:127.0.0.1", 10);
     certificates.signed("stranger", "stranger", "DNS:db.example.org", 10);
     let ca = || Some(certificates.path("ca.crt"));
     let other = || Some(certificates.path("other-ca.crt"));
 
-    let good = certificates.server("good", USUAL_RULES);
+    let good = certificates.server(like, "good", USUAL_RULES);
     for mode in [TlsMode::Prefer, TlsMode::Require] {
         assert!(entered(&good, mode, None).expect("in").contains("TLSv1"));
     }
@@ -158,7 +158,7 @@ fn a_server_is_taken_only_with_a_certificate_that_fits_the_mode(_: &Server) {
             .contains("none")
     );
 
-    let stranger = certificates.server("stranger", USUAL_RULES);
+    let stranger = certificates.server(like, "stranger", USUAL_RULES);
     assert!(entered(&stranger, TlsMode::Require, None).is_ok());
     assert!(entered(&stranger, TlsMode::VerifyCa, ca()).is_ok());
     denied(
@@ -167,10 +167,10 @@ fn a_server_is_taken_only_with_a_certificate_that_fits_the_mode(_: &Server) {
     );
 }
 
-fn an_expired_certificate_is_refused(_: &Server) {
+fn an_expired_certificate_is_refused(like: &Server) {
     let certificates = Certificates::new();
     certificates.signed("expired", "db", "IP:127.0.0.1", -1);
-    let server = certificates.server("expired", USUAL_RULES);
+    let server = certificates.server(like, "expired", USUAL_RULES);
     assert!(entered(&server, TlsMode::Require, None).is_ok());
     for mode in [TlsMode::VerifyCa, TlsMode::VerifyFull] {
         for root in ["ca.crt", "expired.crt"] {
@@ -182,12 +182,12 @@ fn an_expired_certificate_is_refused(_: &Server) {
     }
 }
 
-fn a_self_signed_certificate_can_be_pinned(_: &Server) {
+fn a_self_signed_certificate_can_be_pinned(like: &Server) {
     for authority in [true, false] {
         let certificates = Certificates::new();
         certificates.self_signed("own", authority);
         certificates.self_signed("another", authority);
-        let server = certificates.server("own", USUAL_RULES);
+        let server = certificates.server(like, "own", USUAL_RULES);
         for mode in [TlsMode::VerifyCa, TlsMode::VerifyFull] {
             let pin = |name: &str| entered(&server, mode, Some(certificates.path(name)));
             assert!(pin("own.crt").expect("in").contains("TLSv1"));
@@ -200,11 +200,12 @@ fn a_self_signed_certificate_can_be_pinned(_: &Server) {
     }
 }
 
-fn a_client_certificate_lets_in(_: &Server) {
+fn a_client_certificate_lets_in(like: &Server) {
     let certificates = Certificates::new();
     certificates.signed("good", "db", "IP:127.0.0.1", 10);
     certificates.signed("client", "carol", "DNS:carol", 10);
     let server = certificates.server(
+        like,
         "good",
         "hostssl all carol 127.0.0.1/32 cert\nhost all postgres 127.0.0.1/32 scram-sha-256",
     );

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::mysql::flags;
 use super::process::{self, as_servers_user, must};
-use super::server::{Kind, SUPERUSER_PASSWORD, Server, put, template_name};
+use super::server::{Kind, Program, SUPERUSER_PASSWORD, Server, put, template_name};
 
 /// The one that laws share; each makes its own databases and accounts in it. Without a binary log: MariaDB's default.
 pub fn shared() -> &'static Server {
@@ -23,7 +23,7 @@ pub fn shared_with_log() -> &'static Server {
 
 /// One of the law's own. `options` are flags: `["--log-bin=bin"]`.
 pub fn fresh(options: &[&str]) -> Server {
-    Server::new(Kind::Mariadb, options)
+    Server::new(Program::Mariadb, options)
 }
 
 fn programs() -> PathBuf {

@@ -40,6 +40,28 @@ macro_rules! on_postgres {
     )+ };
 }
 
+/// Makes `law::on_postgres_18` of each function over a [`Server`]: for what is so only there.
+macro_rules! on_postgres_18 {
+    ($($law:ident),+ $(,)?) => { $(
+        mod $law {
+            #[test]
+            fn on_postgres_18() { super::$law($crate::support::postgres::shared_18()); }
+        }
+    )+ };
+}
+
+/// Makes `law::on_postgres` and `law::on_postgres_18` of each function over a [`Server`].
+macro_rules! on_each_postgres {
+    ($($law:ident),+ $(,)?) => { $(
+        mod $law {
+            #[test]
+            fn on_postgres() { super::$law($crate::support::postgres::shared()); }
+            #[test]
+            fn on_postgres_18() { super::$law($crate::support::postgres::shared_18()); }
+        }
+    )+ };
+}
+
 /// Makes `law::on_mysql` of each function over a [`Server`].
 macro_rules! on_mysql {
     ($($law:ident),+ $(,)?) => { $(
@@ -88,7 +110,26 @@ macro_rules! on_every_server {
     )+ };
 }
 
-pub(crate) use {on_every_server, on_mariadb, on_mysql, on_mysql_and_mariadb, on_postgres};
+/// The same, and `law::on_postgres_18`.
+macro_rules! on_every_server_and_postgres_18 {
+    ($($law:ident),+ $(,)?) => { $(
+        mod $law {
+            #[test]
+            fn on_postgres() { super::$law($crate::support::postgres::shared()); }
+            #[test]
+            fn on_postgres_18() { super::$law($crate::support::postgres::shared_18()); }
+            #[test]
+            fn on_mysql() { super::$law($crate::support::mysql::shared()); }
+            #[test]
+            fn on_mariadb() { super::$law($crate::support::mariadb::shared()); }
+        }
+    )+ };
+}
+
+pub(crate) use {
+    on_each_postgres, on_every_server, on_every_server_and_postgres_18, on_mariadb, on_mysql,
+    on_mysql_and_mariadb, on_postgres, on_postgres_18,
+};
 
 /// Runs a future to its end on a runtime of its own: for laws over the engines, whose methods are async.
 pub fn wait<F: Future>(future: F) -> F::Output {
