@@ -18,6 +18,7 @@ mod leases;
 mod ledger;
 mod lying_server;
 mod mailboxes;
+mod model;
 mod names;
 mod outsiders;
 mod people;

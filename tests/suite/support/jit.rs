@@ -132,6 +132,28 @@ impl Install {
         command
     }
 
+    /// The same with another wall clock (libfaketime): `-1d`, `+90m`. The boot clock stays the machine's.
+    pub fn command_at(&self, offset: &str, person: &Person, arguments: &[&str]) -> Command {
+        let library: PathBuf = fs::read_dir("/usr/lib")
+            .expect("a folder")
+            .flatten()
+            .map(|entry| entry.path().join("faketime/libfaketime.so.1"))
+            .find(|path| path.exists())
+            .unwrap_or_else(|| panic!("no libfaketime; {}", super::process::CURE));
+        // Behind the change of user: what libfaketime shares belongs to the one whose program loads it first.
+        let mut command = person.command("env");
+        command
+            .arg(format!("LD_PRELOAD={}", library.display()))
+            .arg(format!("FAKETIME={offset}"))
+            .args(["DONT_FAKE_MONOTONIC=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"])
+            .arg(program())
+            .args(arguments);
+        for (name, value) in self.command(person, &[]).get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        command
+    }
+
     fn home(&self, person: &Person) -> PathBuf {
         let home = self.path("home").join(&person.name);
         if !home.exists() {

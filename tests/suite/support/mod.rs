@@ -16,6 +16,7 @@
 pub mod client;
 pub mod forge;
 pub mod host;
+pub mod invariant;
 pub mod jit;
 pub mod mariadb;
 pub mod mount;
