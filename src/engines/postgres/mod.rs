@@ -13,6 +13,7 @@ mod blockers;
 mod check;
 mod claim;
 mod connection;
+mod guard;
 mod holdings;
 mod identities;
 mod identity;
