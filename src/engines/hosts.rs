@@ -37,12 +37,13 @@ async fn one<T>(
     enter: &impl AsyncFn(&Endpoint, Option<&SecretString>) -> Result<T, EngineError>,
 ) -> Result<T, EngineError> {
     // A command that makes a token has a limit of its own.
-    let secret = password::read_for(address, endpoint)
-        .await
-        .map_err(|why| EngineError::NoPassword {
-            address: endpoint.to_string(),
-            why,
-        })?;
+    let secret =
+        password::read_for(address, endpoint)
+            .await
+            .map_err(|why| EngineError::NoPassword {
+                address: endpoint.to_string(),
+                why,
+            })?;
     tokio::time::timeout(address.connect_timeout, enter(endpoint, secret.as_ref()))
         .await
         .unwrap_or_else(|_| {

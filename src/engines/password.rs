@@ -78,7 +78,8 @@ pub fn origin(address: &Address) -> String {
 
 /// Where a password is looked for if the settings name no place.
 pub fn habits(dialect: Dialect) -> String {
-    let shown = |path: Option<PathBuf>| path.map_or(String::new(), |path| path.display().to_string());
+    let shown =
+        |path: Option<PathBuf>| path.map_or(String::new(), |path| path.display().to_string());
     match dialect {
         Dialect::Postgres => format!("PGPASSWORD, {}", shown(pgpass_path())),
         Dialect::Mysql => shown(option_file_path()),
@@ -103,10 +104,7 @@ pub fn option_files_user() -> Result<String, String> {
 }
 
 /// A client's own habits: the secret and where it was found.
-fn habit(
-    address: &Address,
-    endpoint: &Endpoint,
-) -> Result<Option<(SecretString, String)>, String> {
+fn habit(address: &Address, endpoint: &Endpoint) -> Result<Option<(SecretString, String)>, String> {
     match address.dialect {
         Dialect::Postgres => {
             // In libpq's order: what a service says stands before the environment.
@@ -137,10 +135,7 @@ fn habit(
                 return Ok(None);
             };
             private::refuse_if_others_read(&path)?;
-            Ok(Some((
-                password,
-                format!("[client] of {}", path.display()),
-            )))
+            Ok(Some((password, format!("[client] of {}", path.display()))))
         }
     }
 }

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{
-    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName,
-};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 
@@ -82,10 +80,8 @@ fn rule(address: &Address, provider: &Arc<CryptoProvider>) -> Result<verifier::R
         return Ok(verifier::Rule::Anyone);
     }
     let pinned = named(address)?;
-    let mut builder = WebPkiServerVerifier::builder_with_provider(
-        Arc::new(roots(&pinned)?),
-        provider.clone(),
-    );
+    let mut builder =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots(&pinned)?), provider.clone());
     if let Some(path) = &address.revocation_list {
         let lists = CertificateRevocationListDer::pem_file_iter(path)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -106,10 +102,7 @@ fn rule(address: &Address, provider: &Arc<CryptoProvider>) -> Result<verifier::R
 }
 
 /// Our own certificate with its key.
-fn own_key(
-    address: &Address,
-    provider: &CryptoProvider,
-) -> Result<Option<CertifiedKey>, String> {
+fn own_key(address: &Address, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, String> {
     let Some((certificate, key)) = &address.client_certificate else {
         return Ok(None);
     };

@@ -56,7 +56,11 @@ fn files() -> Vec<PathBuf> {
         None => SYSTEM_FOLDERS.iter().map(PathBuf::from).collect(),
     };
     own.into_iter()
-        .chain(system.into_iter().map(|folder| folder.join("pg_service.conf")))
+        .chain(
+            system
+                .into_iter()
+                .map(|folder| folder.join("pg_service.conf")),
+        )
         .collect()
 }
 
@@ -74,7 +78,10 @@ fn section(name: &str) -> Result<(PathBuf, Pairs), String> {
             return Ok((path.clone(), pairs));
         }
     }
-    let looked: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+    let looked: Vec<String> = files
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     Err(format!(
         "there is no service {name}; looked for in {}",
         looked.join(", ")
@@ -126,7 +133,10 @@ fn of_pairs(pairs: Pairs) -> Result<Parts, String> {
         return Err("it has not as many ports as hosts".to_owned());
     }
     for (place, host) in hosts.iter().enumerate() {
-        let port = ports.get(place).or(ports.first()).map_or("", String::as_str);
+        let port = ports
+            .get(place)
+            .or(ports.first())
+            .map_or("", String::as_str);
         let port = match port {
             "" => 5432,
             text => text

@@ -130,7 +130,9 @@ impl Parts {
             "sslkey" => self.key = Some(file(name, value)?),
             "ssl-key" if mysql => self.key = Some(file(name, value)?),
             "channel_binding" if mysql => {
-                return Err("channel_binding is Postgres's; on MySQL use sslmode=verify-full".into());
+                return Err(
+                    "channel_binding is Postgres's; on MySQL use sslmode=verify-full".into(),
+                );
             }
             "channel_binding" => {
                 self.channel_binding = Some(match value {
@@ -326,7 +328,8 @@ fn finished(dialect: Dialect, url: Parts) -> Result<Address, String> {
         return Err("sslmode=disable sends no client certificate; leave sslcert out".to_owned());
     }
     let channel_binding = parts.channel_binding.unwrap_or(ChannelBinding::Prefer);
-    if channel_binding == ChannelBinding::Require && matches!(tls, TlsMode::Disable | TlsMode::Prefer)
+    if channel_binding == ChannelBinding::Require
+        && matches!(tls, TlsMode::Disable | TlsMode::Prefer)
     {
         return Err(
             "channel_binding=require needs TLS: use it with sslmode=require, verify-ca or verify-full"
@@ -364,7 +367,9 @@ pub(super) fn endpoint(host: &str, default_port: u16) -> Result<Endpoint, String
         })?;
         let port = match rest.strip_prefix(':') {
             None if !rest.is_empty() => {
-                return Err(format!("the url's host {host:?} goes on behind its bracket"));
+                return Err(format!(
+                    "the url's host {host:?} goes on behind its bracket"
+                ));
             }
             port => port,
         };

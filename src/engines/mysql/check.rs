@@ -56,9 +56,11 @@ pub(super) async fn check(link: &mut Link, needs: &Needs) -> Result<Vec<Finding>
 
 fn protection(link: &Link) -> Vec<Finding> {
     let server = link.server();
-    let local = link.address().endpoints.iter().any(|endpoint| {
-        endpoint.to_string() == server.identity.address && endpoint.is_local()
-    });
+    let local = link
+        .address()
+        .endpoints
+        .iter()
+        .any(|endpoint| endpoint.to_string() == server.identity.address && endpoint.is_local());
     tls::findings(link.address(), local, server.secured.as_ref())
 }
 

@@ -11,8 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::account::{Account, user_of};
-use super::render::RevokeWords;
 use super::relay::Relay;
+use super::render::RevokeWords;
 use crate::access::{Grantee, ServerIdentity};
 use crate::engines::address::{Address, Endpoint, TlsMode};
 use crate::engines::tls::Secured;
@@ -186,9 +186,7 @@ async fn prepare(
 ) -> Result<Server, EngineError> {
     let failed = |error: Error| match &error {
         // The password has expired: the server takes nothing but a new one.
-        Error::Server(server) if server.code == 1820 => {
-            denied(address, endpoint, in_words(&error))
-        }
+        Error::Server(server) if server.code == 1820 => denied(address, endpoint, in_words(&error)),
         _ => unreachable(endpoint, in_words(&error)),
     };
     conn.query_drop("SET NAMES utf8mb4").await.map_err(failed)?;
@@ -201,8 +199,7 @@ async fn prepare(
     let numbers = numbers(&version);
     let least = if mariadb { (10, 6, 0) } else { (8, 0, 0) };
     if numbers < least {
-        let why =
-            format!("it is version {version}; jit needs MySQL 8.0 or MariaDB 10.6, or later");
+        let why = format!("it is version {version}; jit needs MySQL 8.0 or MariaDB 10.6, or later");
         return Err(denied(address, endpoint, why));
     }
 

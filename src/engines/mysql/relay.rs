@@ -13,7 +13,9 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf,
+};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
@@ -67,12 +69,12 @@ impl Relay {
         };
         let tls = match address.tls {
             TlsMode::Disable => None,
-            _ => Some(tls::Client::new(address, host).map_err(|why| {
-                EngineError::Untrusted {
+            _ => Some(
+                tls::Client::new(address, host).map_err(|why| EngineError::Untrusted {
                     address: endpoint.to_string(),
                     why,
-                }
-            })?),
+                })?,
+            ),
         };
         let stream = hosts::tcp(host, *port).await.map_err(unreachable)?;
         let mut name = [0_u8; 16];
@@ -197,9 +199,14 @@ impl Passing {
         }
         answer.number = answer.number.wrapping_add(shift);
         answer.write(&mut server).await.map_err(|e| self.ended(e))?;
-        self.enter(&mut driver, &mut server, greeting.plugin, shift)
+        let let_in = self
+            .enter(&mut driver, &mut server, greeting.plugin, shift)
             .await?;
-        self.pass(driver, server).await.map_err(|e| self.lost(e))
+        if let_in {
+            // From here on the driver knows best what its end means.
+            let _ = self.pass(driver, server).await;
+        }
+        Ok(())
     }
 
     async fn handshake(
@@ -238,19 +245,20 @@ impl Passing {
         Ok(Box::new(stream))
     }
 
-    /// Passes packets on until the server has said yes or no.
+    /// Passes packets on until the server has said yes or no; whether it was yes.
     async fn enter(
         &self,
         driver: &mut UnixStream,
         server: &mut Box<dyn Wire>,
         mut plugin: String,
         shift: u8,
-    ) -> Result<(), EngineError> {
+    ) -> Result<bool, EngineError> {
         loop {
+            // The driver says nothing before it has a whole packet: no half of one is lost by the other's coming.
             tokio::select! {
                 packet = Packet::read(driver) => {
                     // The driver gives up: it says why itself.
-                    let Ok(mut packet) = packet else { return Ok(()) };
+                    let Ok(mut packet) = packet else { return Ok(false) };
                     packet.number = packet.number.wrapping_add(shift);
                     packet.write(server).await.map_err(|e| self.ended(e))?;
                 }
@@ -261,10 +269,11 @@ impl Passing {
                         plugin = next;
                     }
                     self.judge(&plugin, &mut packet.body)?;
-                    let over = matches!(packet.body.first(), Some(0x00 | 0xff));
                     packet.write(driver).await.map_err(|e| self.lost(e))?;
-                    if over {
-                        return Ok(());
+                    match packet.body.first() {
+                        Some(0x00) => return Ok(true),
+                        Some(0xff) => return Ok(false),
+                        _ => {}
                     }
                 }
             }
@@ -274,14 +283,13 @@ impl Passing {
     /// Whether the driver may see what the server asks for.
     fn judge(&self, plugin: &str, body: &mut Vec<u8>) -> Result<(), EngineError> {
         let proven = self.encrypted && self.address.tls.verifies();
+        // Encrypted and on this machine: a server there has what it asks for already.
+        let at_home = self.encrypted && self.endpoint.is_local();
         let switches = body.first() == Some(&0xfe);
         let refused = || Err(self.untrusted(tls::unproven(self.encrypted)));
         match plugin {
             "mysql_clear_password" if !proven => refused(),
-            // Encrypted and on this machine: a server there has what it asks for already.
-            "sha256_password" if !proven && !(self.encrypted && self.endpoint.is_local()) => {
-                refused()
-            }
+            "sha256_password" if !(proven || at_home) => refused(),
             // Inside TLS it wants the very answer that the driver knows by another name.
             "sha256_password" if switches => {
                 *body = [b"\xfemysql_clear_password\0".as_slice(), &[0]].concat();
@@ -356,10 +364,7 @@ impl Passing {
     }
 }
 
-async fn down(
-    mut from: ReadHalf<Box<dyn Wire>>,
-    mut to: WriteHalf<UnixStream>,
-) -> io::Result<()> {
+async fn down(mut from: ReadHalf<Box<dyn Wire>>, mut to: WriteHalf<UnixStream>) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let count = from.read(&mut buffer).await?;

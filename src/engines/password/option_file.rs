@@ -40,9 +40,7 @@ pub fn client(text: &str) -> Client {
 fn value(text: &str) -> String {
     let text = text.trim();
     let inner = match text.chars().next() {
-        Some(quote @ ('"' | '\'')) => text[1..]
-            .rfind(quote)
-            .map_or(text, |end| &text[1..=end]),
+        Some(quote @ ('"' | '\'')) => text[1..].rfind(quote).map_or(text, |end| &text[1..=end]),
         _ => text.split('#').next().unwrap_or(text).trim_end(),
     };
     let mut read = String::with_capacity(inner.len());
@@ -74,8 +72,7 @@ mod tests {
 
     #[test]
     fn reads_the_client_group_only() {
-        let text =
-            "[mysqld]\npassword=no\n[client]\nuser=x\n#password=c\npassword = \"yes=1\"\n[mysql]\npassword=late\n";
+        let text = "[mysqld]\npassword=no\n[client]\nuser=x\n#password=c\npassword = \"yes=1\"\n[mysql]\npassword=late\n";
         let found = client(text);
         assert_eq!(found.password.unwrap().expose_secret(), "yes=1");
         assert_eq!(found.user.as_deref(), Some("x"));

@@ -34,9 +34,10 @@ pub async fn check(
             }),
             _ => None,
         };
-        let local = address.endpoints.iter().any(|endpoint| {
-            endpoint.to_string() == answered.server.address && endpoint.is_local()
-        });
+        let local = address
+            .endpoints
+            .iter()
+            .any(|endpoint| endpoint.to_string() == answered.server.address && endpoint.is_local());
         findings.extend(tls::findings(address, local, secured.as_ref()));
     }
     findings.extend(roles::login(&seen, needs));

@@ -91,15 +91,16 @@ async fn connect(
             Ok(Link::new(client, connection, made))
         }
         Endpoint::Tcp { host, port } => {
-            let tls = match address.tls {
-                TlsMode::Disable => None,
-                _ => Some(tls::Client::new(address, host).map_err(|why| {
-                    EngineError::Untrusted {
-                        address: endpoint.to_string(),
-                        why,
-                    }
-                })?),
-            };
+            let tls =
+                match address.tls {
+                    TlsMode::Disable => None,
+                    _ => Some(tls::Client::new(address, host).map_err(|why| {
+                        EngineError::Untrusted {
+                            address: endpoint.to_string(),
+                            why,
+                        }
+                    })?),
+                };
             let stream = hosts::tcp(host, *port).await.map_err(unreachable)?;
             let stream = Guarded::plain(stream, tls.is_some());
             let Some(tls) = tls else {
@@ -115,8 +116,9 @@ async fn connect(
                 _ => SslMode::Require,
             });
             let mut maker = MakeRustlsConnect::new((*tls.config).clone());
-            let handshake = MakeTlsConnect::<Guarded<TcpStream>>::make_tls_connect(&mut maker, host)
-                .map_err(|error| unreachable(std::io::Error::other(error)))?;
+            let handshake =
+                MakeTlsConnect::<Guarded<TcpStream>>::make_tls_connect(&mut maker, host)
+                    .map_err(|error| unreachable(std::io::Error::other(error)))?;
             let guarded = GuardedTls {
                 inner: handshake,
                 proven: address.tls.verifies(),
@@ -183,7 +185,9 @@ fn refusal(
         let habits = password::habits(address.dialect);
         return EngineError::NoPassword {
             address: at,
-            why: format!("the server asks for one, and there is none in the target's `password:`, in {habits}"),
+            why: format!(
+                "the server asks for one, and there is none in the target's `password:`, in {habits}"
+            ),
         };
     }
     match why.contains("authentication") {
@@ -201,7 +205,10 @@ fn found<'e, E: std::error::Error + 'static>(
         if let Some(found) = cause.downcast_ref::<E>() {
             return Some(found);
         }
-        next = match cause.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()) {
+        next = match cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(|io| io.get_ref())
+        {
             Some(inner) => Some(inner),
             None => cause.source(),
         };

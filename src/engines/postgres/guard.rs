@@ -92,7 +92,10 @@ impl Watch {
                         *self = HEADER;
                     }
                 }
-                Self::Header { read, bytes: header } => {
+                Self::Header {
+                    read,
+                    bytes: header,
+                } => {
                     header[*read] = bytes[0];
                     *read += 1;
                     bytes = &bytes[1..];
@@ -195,7 +198,9 @@ mod tests {
     fn refused(watch: fn() -> Watch, bytes: &[u8]) -> bool {
         let whole = watch().follow(bytes, false).is_err();
         let mut slow = watch();
-        let by_byte = bytes.iter().any(|byte| slow.follow(&[*byte], false).is_err());
+        let by_byte = bytes
+            .iter()
+            .any(|byte| slow.follow(&[*byte], false).is_err());
         assert_eq!(whole, by_byte);
         whole
     }
@@ -210,10 +215,16 @@ mod tests {
         for before in [vec![], notice.clone(), short, sasl.clone()] {
             assert!(refused(|| HEADER, &[before, clear.clone()].concat()));
         }
-        assert!(refused(|| Watch::Answer, &[b"N".to_vec(), clear.clone()].concat()));
+        assert!(refused(
+            || Watch::Answer,
+            &[b"N".to_vec(), clear.clone()].concat()
+        ));
         assert!(!refused(|| HEADER, &[notice, sasl].concat()));
         // Behind the S of TLS, and once we are in, everything may look like anything.
-        assert!(!refused(|| Watch::Answer, &[b"S".to_vec(), clear.clone()].concat()));
+        assert!(!refused(
+            || Watch::Answer,
+            &[b"S".to_vec(), clear.clone()].concat()
+        ));
         assert!(!refused(|| HEADER, &[ok, clear].concat()));
     }
 }

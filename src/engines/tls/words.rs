@@ -135,7 +135,10 @@ fn ended(server: Option<&Facts>, why: &CertificateError) -> String {
         }
         _ => None,
     };
-    match (of_chain.and_then(|at| DateTime::<Utc>::from_timestamp(at, 0)), server) {
+    match (
+        of_chain.and_then(|at| DateTime::<Utc>::from_timestamp(at, 0)),
+        server,
+    ) {
         (Some(end), Some(facts)) if end < facts.not_after => {
             format!("{}, or rather a CA's above it", day(end))
         }
