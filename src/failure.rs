@@ -118,6 +118,8 @@ fn engine_failure(error: &EngineError, what: String) -> Failure {
         }
         EngineError::Denied { .. } => Failure::new(Exit::Unreachable, what)
             .hint("check the target's `password:` and the account's host rules: jit doctor"),
+        EngineError::Untrusted { .. } => Failure::new(Exit::Unreachable, what)
+            .hint("mend the target's `url:` in the settings, or its server; then: jit doctor"),
         EngineError::NoPassword { .. } => Failure::new(Exit::Unreachable, what)
             .hint("check the target's `password:` in the settings"),
         EngineError::Refused { .. } | EngineError::Changed { .. } => {

@@ -5,10 +5,11 @@
 
 pub mod address;
 pub mod error;
+mod hosts;
 pub mod mysql;
 pub mod password;
 pub mod postgres;
-pub mod tls;
+mod tls;
 
 use std::collections::HashSet;
 

@@ -11,7 +11,6 @@ mod round_trip;
 mod sessions;
 mod setup;
 mod survey;
-mod tls;
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -6,6 +6,7 @@ mod audit_trail;
 mod belonging;
 mod clock;
 mod commands;
+mod connections;
 mod crash;
 mod demo;
 mod engine_mysql;

@@ -1,7 +1,7 @@
 //! What `jit doctor` asks of a target: privileges enough for every policy table, and no more.
 
-use crate::engines::address::{Address, Endpoint};
-use crate::engines::{EngineError, Finding, Needs};
+use crate::engines::address::Address;
+use crate::engines::{EngineError, Finding, Needs, tls};
 
 use super::holdings::{self, Holdings};
 use super::identity::{Answered, get};
@@ -23,13 +23,19 @@ pub async fn check(
     let rows = link.ask("our session", SESSION, Vec::new()).await?;
     let mut findings = Vec::new();
     if let Some(row) = rows.first() {
-        findings.push(tls(
-            answered,
-            address,
-            get(row, 0)?,
-            get(row, 1)?,
-            get(row, 2)?,
-        ));
+        let secured = match link.sight() {
+            Some(sight) if get(row, 0)? => Some(tls::Secured {
+                version: get::<Option<String>>(row, 1)?.unwrap_or_default(),
+                cipher: get::<Option<String>>(row, 2)?.unwrap_or_default(),
+                sight,
+            }),
+            _ => None,
+        };
+        let local = address
+            .endpoints
+            .iter()
+            .any(|endpoint| endpoint.to_string() == answered.server.address && endpoint.is_local());
+        findings.extend(tls::findings(address, local, secured.as_ref()));
     }
     findings.extend(roles::login(&seen, needs));
     findings.extend(roles::own_reading(link, &seen, needs).await?);
@@ -59,50 +65,6 @@ fn wrong(what: &str, saw: impl Into<String>, cure: impl Into<String>) -> Finding
         what: what.to_owned(),
         saw: saw.into(),
         cure: Some(cure.into()),
-    }
-}
-
-fn tls(
-    answered: &Answered,
-    address: &Address,
-    on: bool,
-    version: Option<String>,
-    cipher: Option<String>,
-) -> Finding {
-    const WHAT: &str = "TLS";
-    if on {
-        return fine(
-            WHAT,
-            format!(
-                "{} with {}, sslmode {:?}",
-                version.unwrap_or_default(),
-                cipher.unwrap_or_default(),
-                address.tls
-            ),
-        );
-    }
-    let local = address.endpoints.iter().any(|endpoint| {
-        endpoint.to_string() == answered.server.address
-            && match endpoint {
-                Endpoint::Socket { .. } => true,
-                Endpoint::Tcp { host, .. } => {
-                    host == "localhost"
-                        || host
-                            .parse::<std::net::IpAddr>()
-                            .is_ok_and(|address| address.is_loopback())
-                }
-            }
-    });
-    match local {
-        true => fine(
-            WHAT,
-            "none, and none is needed: the connection stays on this host",
-        ),
-        false => wrong(
-            WHAT,
-            "the connection crosses the network in the clear",
-            "set sslmode=verify-full in the target's url",
-        ),
     }
 }
 

@@ -14,6 +14,7 @@ mod check;
 mod claim;
 mod clearing;
 mod connection;
+mod guard;
 mod holdings;
 mod identities;
 mod identity;

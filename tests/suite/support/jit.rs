@@ -96,13 +96,23 @@ impl Install {
         let inner = format!("secrets/{name}");
         let this = self.write(&inner, text);
         let path = this.path(&inner);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("own file");
-        if rustix::process::geteuid().is_root() {
+        // Only root's own files may be shared with a group.
+        let root = rustix::process::geteuid().is_root();
+        let mode = if root { 0o640 } else { 0o600 };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("own file");
+        if root {
             let group = uzers::get_group_by_name(OPERATORS)
                 .unwrap_or_else(|| panic!("no group {OPERATORS}; {}", super::process::CURE));
             chown(&path, None, Some(group.gid())).expect("root may give a file to a group");
         }
         this
+    }
+
+    /// Root's ~/.my.cnf, as a DBA has it, once root has a home.
+    pub fn root_options(&self, password: &str) {
+        let path = self.path("home/root/.my.cnf");
+        fs::write(&path, format!("[client]\npassword={password}\n")).expect("root's home");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("own file");
     }
 
     /// Writes any file of the installation, whole, as who runs the tests.

@@ -30,6 +30,15 @@ fn programs() -> PathBuf {
     std::env::var_os("JIT_TEST_MARIADB").map_or_else(|| "/usr".into(), PathBuf::from)
 }
 
+/// The folder of its plugins: the machine's own, or what the setup unpacked.
+pub fn plugins() -> PathBuf {
+    let own = programs().join("lib/mysql/plugin");
+    match own.join("auth_ed25519.so").exists() {
+        true => own,
+        false => process::servers_folder().join("mariadb-plugins"),
+    }
+}
+
 fn program() -> PathBuf {
     let program = programs().join("sbin/mariadbd");
     assert!(

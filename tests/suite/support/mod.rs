@@ -13,6 +13,7 @@
 //! failure, never a skip.
 #![allow(dead_code, unused_imports, unused_macros)] // not every state of the suite uses every helper
 
+pub mod certificates;
 pub mod client;
 pub mod forge;
 pub mod host;
