@@ -26,6 +26,7 @@ mod readme;
 mod refusals;
 mod servers;
 mod settings;
+mod shells;
 mod size;
 mod standing;
 mod story;

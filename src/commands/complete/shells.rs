@@ -34,10 +34,12 @@ _jit() {
             list) words_listed+=("$value"); shown_listed+=("$field[3]") ;;
         esac
     done
-    local ret=1
+    # A comma takes the space away; in quotes there is none.
+    local ret=1 gap=' '
+    [[ -z $QIPREFIX ]] || gap=''
     (( $#words_ended )) && compadd -l -V jit-word -d shown_ended -a words_ended && ret=0
     (( $#words_open )) && compadd -l -V jit-open -d shown_open -S '' -a words_open && ret=0
-    (( $#words_listed )) && compadd -l -V jit-list -d shown_listed -S ' ' -r ',' -a words_listed && ret=0
+    (( $#words_listed )) && compadd -l -V jit-list -d shown_listed -S "$gap" -r ',' -a words_listed && ret=0
     return ret
 }
 if [[ $funcstack[1] == _jit ]]; then
