@@ -19,6 +19,7 @@ mod ledger;
 mod lying_server;
 mod mailboxes;
 mod names;
+mod ops;
 mod outsiders;
 mod people;
 mod policies;
