@@ -310,3 +310,42 @@ fn make_uninstall_leaves_nothing_of_make_install() {
         assert!(!at("share/doc").exists(), "empty folders are gone, too");
     }
 }
+
+#[test]
+fn doctor_names_a_cure_for_each_failing_line() {
+    let jit = Install::new()
+        .settings(
+            "targets:\n  shop: {url: 'postgres://jit_admin@127.0.0.1:1/shop'}\n  \
+             till: {url: 'mysql://jit_admin@127.0.0.1:1/till', password: {file: '{dir}/secrets/none'}}\n\
+             admins: [jitcarol]",
+        )
+        .policy("p.yaml", "version: 1\npolicies: []\n");
+    jit.init();
+    let revoke = ["revoke", "--everything", "--reason", "a test", "--yes"];
+    jit.run(&crate::support::people::carol(), &revoke);
+    fs::remove_file(jit.audit()).expect("root may");
+    fs::create_dir(jit.audit()).expect("root may");
+    let output = jit.run(&cron(), &["doctor", "-o", "json"]).exit(1).json();
+    let failing: Vec<&serde_json::Value> = output["checks"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|line| line["ok"] == false)
+        .collect();
+    let what: BTreeSet<&str> = failing
+        .iter()
+        .filter_map(|line| line["what"].as_str())
+        .collect();
+    for expected in ["hold", "audit file", "sweep of shop", "shop", "till"] {
+        assert!(what.contains(expected), "{expected} is not in {what:?}");
+    }
+    for line in failing {
+        let cure = line["cure"].as_str().unwrap_or_default();
+        let acts = ["jit ", "ls -l", "systemctl", "see that", "set ", "give "];
+        assert!(
+            acts.iter().any(|act| cure.contains(act)),
+            "what is one to do? {line}"
+        );
+        assert!(!cure.contains("jit doctor"), "one is there already: {line}");
+    }
+}
