@@ -132,11 +132,37 @@ pub enum Command {
         #[arg(value_enum)]
         of: SchemaOf,
     },
-    /// Print a completion script
+    /// Print a completion script; it completes ids, targets, tables, columns and people, too
+    #[command(
+        after_help = "Install it for yourself:\n  bash        jit completions bash > ~/.local/share/bash-completion/completions/jit\n  zsh         jit completions zsh > ~/.zfunc/_jit, with fpath+=~/.zfunc before compinit\n  fish        jit completions fish > ~/.config/fish/completions/jit.fish\n  elvish      jit completions elvish >> ~/.config/elvish/rc.elv\n  powershell  jit completions powershell >> $PROFILE"
+    )]
     Completions {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+    /// Show a manual page: the program's, a command's, config, policies or audit
+    #[command(
+        after_help = "Examples:\n  jit man\n  jit man approve\n  jit man policies\n  jit man --dir ~/.local/share/man"
+    )]
+    Man {
+        /// A command, or config, policies, audit for the files [default: the program]
+        page: Option<String>,
+        /// Write all pages into man1/ and man5/ of this folder
+        #[arg(long, value_name = "DIR", conflicts_with = "page")]
+        dir: Option<PathBuf>,
+    },
+    /// What the completion scripts run at TAB
+    #[command(hide = true)]
+    Complete {
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+        /// The words so far, the unfinished one last; for bash the word that it would replace, and the line
+        #[arg(last = true, value_name = "WORD")]
+        words: Vec<std::ffi::OsString>,
+    },
+    /// Write completions/ and man/ as this project keeps them
+    #[command(hide = true)]
+    Generate { dir: PathBuf },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

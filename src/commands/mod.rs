@@ -2,14 +2,17 @@
 
 mod audit;
 mod columns;
+mod complete;
 mod context;
 mod dashboard;
 mod decide;
 mod doctor;
+mod generate;
 mod init;
 mod ledger;
 mod list;
 mod lookup;
+mod man;
 mod policy;
 mod request;
 mod revoke;
@@ -99,13 +102,12 @@ async fn run(cli: Cli) -> Result<Exit> {
             return policy::run(&context, command).await;
         }
         Command::Completions { shell } => {
-            use clap::CommandFactory;
-            // Into memory first: the generator panics on a closed pipe.
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "jit", &mut script);
-            ui::say(String::from_utf8_lossy(&script).trim_end())?;
+            ui::say(complete::script(*shell).trim_end())?;
             return Ok(Exit::Done);
         }
+        Command::Complete { shell, words } => return complete::run(*shell, words),
+        Command::Man { page, dir } => return man::run(page.as_deref(), dir.as_deref()),
+        Command::Generate { dir } => return generate::run(dir),
         _ => {}
     }
     // What takes access away, or only looks, goes on while the policies cannot be read.
@@ -141,6 +143,9 @@ async fn run(cli: Cli) -> Result<Exit> {
         | Command::Audit(_)
         | Command::Schema { .. }
         | Command::Settings { .. }
-        | Command::Completions { .. } => Ok(Exit::Done),
+        | Command::Completions { .. }
+        | Command::Complete { .. }
+        | Command::Man { .. }
+        | Command::Generate { .. } => Ok(Exit::Done),
     }
 }

@@ -1,6 +1,7 @@
 //! `jit sweep`: what cron runs.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -441,6 +442,8 @@ fn write_metrics(op: &Operator, report: &SweepReport, path: &Path) -> Result<()>
     let write = || -> std::io::Result<()> {
         let mut file = std::fs::File::create(&temporary)?;
         file.write_all(text.as_bytes())?;
+        // For the collector, whatever the umask: figures are no secret.
+        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
         std::fs::rename(&temporary, path)
     };
     write().with_context(|| format!("cannot write the metrics to {}", path.display()))

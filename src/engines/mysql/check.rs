@@ -104,7 +104,10 @@ async fn enough(
                 if !missing.is_empty() {
                     findings.push(bad(
                         format!("{table} has no column {}", missing.join(", ")),
-                        None,
+                        Some(
+                            "take them out of the policy, or spell them as the table does"
+                                .to_owned(),
+                        ),
                     ));
                 }
             }
