@@ -319,7 +319,10 @@ mod tests {
     fn instants_in_a_text_are_shown_as_local_times() {
         let now = At::try_from("2026-11-23T09:00:00Z".to_owned()).unwrap();
         let text = local_times("t:a until 2026-11-23T10:00:00.000Z (k3fq)", now);
-        assert!(text.starts_with("t:a until ") && text.ends_with("(in 1h) (k3fq)"), "{text}");
+        assert!(
+            text.starts_with("t:a until ") && text.ends_with("(in 1h) (k3fq)"),
+            "{text}"
+        );
         assert_eq!(local_times("no instant Z  here", now), "no instant Z  here");
     }
 

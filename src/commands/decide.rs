@@ -31,6 +31,8 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
                 ..Filter::default()
             },
         )?;
+        // What lapses first comes first.
+        views.sort_by_key(|view| view.lapses_at);
         if views.is_empty() {
             ui::note("nothing awaits you")?;
             super::list::say_waiting(context)?;

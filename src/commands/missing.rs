@@ -59,8 +59,7 @@ pub fn duration_until(
     now: At,
     fits: impl Fn(Ttl) -> Result<(), String> + 'static,
 ) -> Result<Ttl> {
-    let check: Check<str> =
-        Rc::new(move |typed: &str| read_duration(typed, now).and_then(&fits));
+    let check: Check<str> = Rc::new(move |typed: &str| read_duration(typed, now).and_then(&fits));
     let typed = prompt::text(question, hint, &check)?;
     read_duration(&typed, now).map_err(|why| Failure::new(Exit::Usage, why).into())
 }

@@ -180,8 +180,7 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
     let Some(reason) = meant(arguments, "Take it away now?")? else {
         return Ok(Exit::Done);
     };
-    let handed = submit::hand_in(context, Act::RevokeAll { selector, reason })
-    .await?;
+    let handed = submit::hand_in(context, Act::RevokeAll { selector, reason }).await?;
     match handed.drained {
         Some(drained) => {
             say_outcome(context, &drained)?;
@@ -210,11 +209,7 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
 /// Rows that are listed before a kill switch is asked about; it must fit one screen.
 const ROWS: usize = 8;
 
-fn say_what_ends(
-    context: &Context,
-    concerned: &[RequestView],
-    selector: &Selector,
-) -> Result<()> {
+fn say_what_ends(context: &Context, concerned: &[RequestView], selector: &Selector) -> Result<()> {
     if !concerned.is_empty() {
         let shown = &concerned[..concerned.len().min(ROWS)];
         ui::note(&list::rows(shown, context.now().at))?;

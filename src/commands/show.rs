@@ -161,7 +161,11 @@ fn given(approval: &ApprovalView, now: At) -> String {
         .note
         .as_deref()
         .map_or(String::new(), |note| format!(": {note}"));
-    format!("{} {}{shorter}{note}", approval.by, ui::when(approval.at, now))
+    format!(
+        "{} {}{shorter}{note}",
+        approval.by,
+        ui::when(approval.at, now)
+    )
 }
 
 fn event_line(event: &serde_json::Value) -> String {
@@ -248,7 +252,10 @@ pub fn to_decide(view: &RequestView, now: At) -> String {
         String::new()
     };
     let extends = (view.extends.as_ref()).map_or(String::new(), |id| format!(", extends {id}"));
-    fields("for", &one(format!("{}{shortened}{extends}", view.lease_ttl)));
+    fields(
+        "for",
+        &one(format!("{}{shortened}{extends}", view.lease_ttl)),
+    );
     if !view.rules.is_empty() {
         fields("rule", &one(view.rules.join("; ")));
     }

@@ -52,6 +52,7 @@ pub fn pick(question: &str, items: &[String]) -> anyhow::Result<usize> {
     let help = fitting("↑↓ move, type to narrow, Enter picks, Esc stops");
     let answer = Select::new(question, labels(items, 2))
         .with_scorer(&|typed, _, label, place| score(typed, label, place))
+        .with_formatter(&|chosen| name_of(chosen.value).to_owned())
         .with_page_size(rows())
         .with_render_config(colors())
         .with_help_message(&help)
@@ -83,14 +84,12 @@ pub fn pick_several(
         }))
     };
     let formatter = |chosen: &[ListOption<&String>]| {
-        let names: Vec<&str> = chosen
-            .iter()
-            .map(|option| option.value.split("  ").next().unwrap_or_default())
-            .collect();
+        let names: Vec<&str> = chosen.iter().map(|option| name_of(option.value)).collect();
         names.join(", ")
     };
     let answer = MultiSelect::new(question, labels(items, 6))
         .with_scorer(&|typed, _, label, place| score(typed, label, place))
+        .with_keep_filter(false)
         .with_page_size(rows())
         .with_render_config(colors())
         .with_formatter(&formatter)
@@ -107,11 +106,7 @@ pub fn pick_several(
 ///
 /// # Errors
 /// [`Stopped`] where the person ended it.
-pub fn text(
-    question: &str,
-    hint: &str,
-    check: &Check<str>,
-) -> anyhow::Result<String> {
+pub fn text(question: &str, hint: &str, check: &Check<str>) -> anyhow::Result<String> {
     let hint = escape(hint);
     if is_dumb() {
         return plain_text(question, &hint, &**check);
@@ -135,12 +130,9 @@ pub fn confirm(question: &str, default: bool) -> anyhow::Result<bool> {
     if is_dumb() {
         let hint = if default { "Y/n" } else { "y/N" };
         let answer = plain_text(question, hint, &|typed| {
-            matches!(
-                typed.to_lowercase().as_str(),
-                "" | "y" | "yes" | "n" | "no"
-            )
-            .then_some(())
-            .ok_or_else(|| "answer y or n".to_owned())
+            matches!(typed.to_lowercase().as_str(), "" | "y" | "yes" | "n" | "no")
+                .then_some(())
+                .ok_or_else(|| "answer y or n".to_owned())
         })?;
         return Ok(match answer.to_lowercase().as_str() {
             "" => default,
@@ -173,14 +165,20 @@ fn finished<T>(answer: Result<T, InquireError>) -> anyhow::Result<T> {
 fn validation(checked: Result<(), String>) -> Validation {
     match checked {
         Ok(()) => Validation::Valid,
-        Err(why) => Validation::Invalid(escape(&why).into()),
+        // Broken between words; inquire itself breaks anywhere.
+        Err(why) => {
+            let room = usize::from(width()).saturating_sub(4);
+            Validation::Invalid(broken(&escape(&why), room).join("\n  ").into())
+        }
     }
 }
 
 /// Cyan reads on dark and on light ground; with `NO_COLOR` there is none.
 fn colors() -> RenderConfig<'static> {
     if std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty()) {
-        return RenderConfig::empty();
+        return RenderConfig::empty()
+            .with_answered_prompt_prefix(Styled::new(">"))
+            .with_canceled_prompt_indicator(Styled::new("-"));
     }
     let cyan = StyleSheet::new().with_fg(Color::DarkCyan);
     RenderConfig::default_colored()
@@ -191,6 +189,7 @@ fn colors() -> RenderConfig<'static> {
         .with_selected_option(Some(cyan))
         .with_answer(cyan)
         .with_help_message(StyleSheet::empty())
+        .with_canceled_prompt_indicator(Styled::new("-"))
 }
 
 fn rows() -> usize {
@@ -208,6 +207,11 @@ fn labels(items: &[String], before: usize) -> Vec<String> {
 fn fitting(text: &str) -> String {
     // `[` and `]` stand around it.
     cut(text, usize::from(width()).saturating_sub(3))
+}
+
+/// What stands before the first gap of a label: it tells what was picked.
+fn name_of(label: &str) -> &str {
+    label.split("  ").next().unwrap_or_default()
 }
 
 /// Every typed word must stand in the label; the order of the list stays.

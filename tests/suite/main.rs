@@ -22,6 +22,7 @@ mod names;
 mod outsiders;
 mod people;
 mod policies;
+mod prompts;
 mod readme;
 mod refusals;
 mod servers;

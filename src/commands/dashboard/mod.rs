@@ -216,16 +216,22 @@ fn footer(context: &Context, seen: &Seen) -> Vec<Line> {
             is_alarm,
         });
     };
-    if seen.mine.is_empty() {
+    if seen.mine.is_empty() && seen.awaiting.is_empty() {
         say("You have no access and no open request.", false);
     }
     if seen.overdue > 0 {
         let what = ui::count(seen.overdue, "request");
-        say(&format!("Overdue: {what} of others: jit list --overdue"), true);
+        say(
+            &format!("Overdue: {what} of others: jit list --overdue"),
+            true,
+        );
     }
     match seen.waiting {
         0 => {}
-        1 => say("1 submission waits in the inbox; take it up: jit sweep", false),
+        1 => say(
+            "1 submission waits in the inbox; take it up: jit sweep",
+            false,
+        ),
         number => say(
             &format!("{number} submissions wait in the inbox; take them up: jit sweep"),
             false,
@@ -235,7 +241,10 @@ fn footer(context: &Context, seen: &Seen) -> Vec<Line> {
         say(&format!("Held: {hold}"), false);
     }
     if seen.holds.len() > TOLD {
-        say(&format!("… and {} more holds", seen.holds.len() - TOLD), false);
+        say(
+            &format!("… and {} more holds", seen.holds.len() - TOLD),
+            false,
+        );
     }
     for answer in &seen.rejected {
         let at = ui::when(answer.at, now);

@@ -51,7 +51,14 @@ pub enum Question {
 pub struct PurposeOffer {
     pub name: Option<String>,
     pub most: Ttl,
-    /// Of the entries that give the longest.
+    /// Up to how long with whose approval, the longest first; never empty.
+    pub steps: Vec<Step>,
+}
+
+/// Up to so long, with these approvals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub most: Ttl,
     pub approvals: Vec<String>,
 }
 
@@ -234,19 +241,41 @@ pub fn purposes(offers: &[&[OfferView]], ttl: Option<Ttl>) -> Vec<PurposeOffer> 
             if ttl.is_some_and(|ttl| ttl > most) {
                 return None;
             }
-            let mut approvals: Vec<String> = Vec::new();
-            for offer in deciding(offers, name.as_deref(), ttl.unwrap_or(most)) {
-                if !approvals.contains(&offer.approval) {
-                    approvals.push(offer.approval.clone());
-                }
-            }
             Some(PurposeOffer {
+                steps: steps(offers, name.as_deref(), ttl.unwrap_or(most)),
                 name,
                 most,
-                approvals,
             })
         })
         .collect()
+}
+
+/// Whose approval it takes for how long: the longest first, and then each shorter one that takes another.
+fn steps(offers: &[&[OfferView]], purpose: Option<&str>, most: Ttl) -> Vec<Step> {
+    let mut limits: BTreeSet<Ttl> = offers
+        .iter()
+        .copied()
+        .flatten()
+        .map(|offer| offer.max)
+        .filter(|max| *max < most)
+        .collect();
+    limits.insert(most);
+    let mut steps: Vec<Step> = Vec::new();
+    for limit in limits.into_iter().rev() {
+        let mut approvals: Vec<String> = Vec::new();
+        for offer in deciding(offers, purpose, limit) {
+            if !approvals.contains(&offer.approval) {
+                approvals.push(offer.approval.clone());
+            }
+        }
+        if steps.last().is_none_or(|step| step.approvals != approvals) {
+            steps.push(Step {
+                most: limit,
+                approvals,
+            });
+        }
+    }
+    steps
 }
 
 /// The longest that all columns may be had for with this purpose; `None` where one of them may not.
@@ -483,7 +512,10 @@ mod tests {
             [PurposeOffer {
                 name: Some("incident".into()),
                 most: ttl("2h"),
-                approvals: vec!["1 of group:dba".into(), "2 of group:dba".into()],
+                steps: vec![Step {
+                    most: ttl("2h"),
+                    approvals: vec!["1 of group:dba".into(), "2 of group:dba".into()],
+                }],
             }]
         );
         let mut answers = picked(&["email", "ssn"]);
@@ -492,6 +524,25 @@ mod tests {
             next(&known, &answers),
             Ok(Some(Question::Duration { most: ttl("2h") }))
         );
+    }
+
+    #[test]
+    fn a_purpose_says_whose_approval_it_takes_for_how_long() {
+        let known = shop();
+        let Ok(Some(Question::Purpose(purposes))) = next(&known, &picked(&["email"])) else {
+            panic!("no purpose is asked for");
+        };
+        assert_eq!(purposes[0].name.as_deref(), Some("support"));
+        let steps: Vec<(Ttl, &str)> = purposes[0]
+            .steps
+            .iter()
+            .map(|step| (step.most, step.approvals[0].as_str()))
+            .collect();
+        assert_eq!(
+            steps,
+            [(ttl("8h"), "1 of group:dba"), (ttl("1h"), "no approval")]
+        );
+        assert_eq!(purposes[1].steps.len(), 1, "incidents have one way only");
     }
 
     #[test]
@@ -603,7 +654,10 @@ mod tests {
         answers.reason = Some("because".into());
         let why = mend(&known, &mut answers);
         assert_eq!(why.len(), 2, "{why:?}");
-        assert!(why[0].contains("support, incident, not for \"fun\""), "{why:?}");
+        assert!(
+            why[0].contains("support, incident, not for \"fun\""),
+            "{why:?}"
+        );
         assert_eq!((&answers.purpose, answers.ttl), (&None, None));
         assert_eq!(answers.reason.as_deref(), Some("because"));
         let mut fine = picked(&["email"]);

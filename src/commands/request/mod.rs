@@ -48,8 +48,7 @@ pub async fn run(context: &Context, arguments: &cli::Request) -> Result<Exit> {
 
 /// Where nobody can be asked, everything must be there.
 async fn as_typed(context: &Context, arguments: &cli::Request, words: &Words) -> Result<AskAct> {
-    let (Some(ttl), Some(reason), false) =
-        (words.ttl, &arguments.reason, words.columns.is_empty())
+    let (Some(ttl), Some(reason), false) = (words.ttl, &arguments.reason, words.columns.is_empty())
     else {
         return Err(what_is_missing(arguments, words).into());
     };
@@ -141,9 +140,7 @@ fn read(context: &Context, arguments: &cli::Request) -> Result<Words> {
         ([word], []) if ui::can_ask() && !is_target(context, word) => {
             (None, Some(typed_table(word)?), Vec::new())
         }
-        ([target], []) if ui::can_ask() => {
-            (Some(TargetName(target.clone())), None, Vec::new())
-        }
+        ([target], []) if ui::can_ask() => (Some(TargetName(target.clone())), None, Vec::new()),
         ([target, table], []) if ui::can_ask() => (
             Some(TargetName(target.clone())),
             Some(typed_table(table)?),

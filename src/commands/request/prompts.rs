@@ -5,14 +5,16 @@ use std::rc::Rc;
 
 use anyhow::Result;
 
-use crate::access::{At, ColumnName, State, TableColumns, TableName, TargetName, Terms, Ttl, syntax};
+use crate::access::{
+    At, ColumnName, State, TableColumns, TableName, TargetName, Terms, Ttl, syntax,
+};
 use crate::commands::context::Context;
 use crate::commands::lookup::{self, Filter, Which};
 use crate::commands::{missing, words};
 use crate::failure::{Exit, Failure};
 use crate::policy::{Judgement, approvals, book};
-use crate::ui::prompt::{self, Check};
 use crate::ui;
+use crate::ui::prompt::{self, Check};
 use crate::workflow::submission::AskAct;
 use crate::workflow::view::{self, ColumnView, OfferView, RequestView};
 
@@ -113,6 +115,14 @@ fn pick_target(targets: &[TargetName]) -> Result<TargetName> {
 }
 
 fn pick_columns(columns: &[ColumnView]) -> Result<Vec<ColumnName>> {
+    if let [only] = columns {
+        let row = rows(columns).concat();
+        ui::note(&ui::fitted(
+            &format!("  its only column: {row}"),
+            usize::from(ui::width()),
+        ))?;
+        return Ok(vec![only.column.clone()]);
+    }
     let known: Vec<ColumnView> = columns.to_vec();
     let check: Check<[usize]> = Rc::new(move |places: &[usize]| {
         let picked: Vec<&ColumnView> = places.iter().map(|place| &known[*place]).collect();
@@ -162,7 +172,7 @@ fn whose(offers: &[OfferView]) -> String {
         told.push(if place == 0 {
             offer.approval.clone()
         } else {
-            format!("up to {}: {}", offer.max, offer.approval)
+            format!("up to {}, {}", offer.max, offer.approval)
         });
     }
     told.join("; ")
@@ -171,7 +181,9 @@ fn whose(offers: &[OfferView]) -> String {
 fn pick_purpose(offers: &[PurposeOffer]) -> Result<Option<String>> {
     if let [only] = offers {
         if let Some(name) = &only.name {
-            ui::note(&ui::escape(&format!("  the purpose is {name}, the only one")))?;
+            ui::note(&ui::escape(&format!(
+                "  the purpose is {name}, the only one"
+            )))?;
         }
         return Ok(only.name.clone());
     }
@@ -181,11 +193,17 @@ fn pick_purpose(offers: &[PurposeOffer]) -> Result<Option<String>> {
     let shown: Vec<String> = offers
         .iter()
         .map(|offer| {
-            let whose = offer.approvals.join(" and ");
-            format!("{:<widest$}  up to {}, {whose}", name(offer), offer.most)
+            let steps: Vec<String> = offer
+                .steps
+                .iter()
+                .map(|step| format!("up to {}, {}", step.most, step.approvals.join(" and ")))
+                .collect();
+            format!("{:<widest$}  {}", name(offer), steps.join("; "))
         })
         .collect();
-    Ok(offers[prompt::pick("For which purpose?", &shown)?].name.clone())
+    Ok(offers[prompt::pick("For which purpose?", &shown)?]
+        .name
+        .clone())
 }
 
 /// The request that complete answers make.
@@ -293,10 +311,10 @@ pub fn summary(context: &Context, ask: &AskAct, terms: &Terms) -> Result<String>
     field("why", &ask.reason);
     field("approval", &whose_approval(context, terms));
     for (place, table) in then_readable(context, ask, terms, now)?.iter().enumerate() {
-        let label = if place == 0 { "readable" } else { "" };
+        let label = if place == 0 { "then reads" } else { "" };
         field(label, &table.to_string());
     }
-    field("", "then, and whatever that account can read there already");
+    field("", "and whatever that account can read there already");
     Ok(lines.join("\n"))
 }
 
@@ -311,7 +329,9 @@ fn whose_approval(context: &Context, terms: &Terms) -> String {
         context.rules().people.directory(),
     );
     let text = crate::commands::show::approval(&terms.lines, &who);
-    text.strip_prefix("approval by ").unwrap_or(&text).to_owned()
+    text.strip_prefix("approval by ")
+        .unwrap_or(&text)
+        .to_owned()
 }
 
 /// What is asked for, what comes along, and what I hold of the same tables now.
@@ -388,12 +408,19 @@ pub fn add_typed(
 
 /// Which of several targets: of those that have the table that was typed, where some do.
 pub fn target(context: &Context, known: &Known, words: &Words) -> Result<TargetName> {
-    let typed = words.table.iter().chain(words.columns.iter().map(|of| &of.0));
+    let typed = words
+        .table
+        .iter()
+        .chain(words.columns.iter().map(|of| &of.0));
     let tables: Vec<&str> = typed.map(|table| table.table.as_str()).collect();
     let mut here = known.clone();
     here.columns
         .retain(|of| tables.contains(&of.table.table.as_str()));
-    let from = if here.columns.is_empty() { known } else { &here };
+    let from = if here.columns.is_empty() {
+        known
+    } else {
+        &here
+    };
     match ask::next(from, &Answers::default()) {
         Ok(Some(Question::Target(targets))) => pick_target(&targets),
         _ => Err(impossible(
