@@ -81,7 +81,7 @@ pub enum Command {
     Show { id: String },
     /// Approve requests that await me
     #[command(
-        after_help = "Examples:\n  jit approve k3fq7m2x\n  jit approve k3fq7m2x --for 30m --yes"
+        after_help = "Examples:\n  jit approve\n  jit approve k3fq7m2x\n  jit approve k3fq7m2x --for 30m --yes"
     )]
     Approve(Approve),
     /// Refuse a request; final

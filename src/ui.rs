@@ -123,7 +123,10 @@ fn grid(mut cells: Vec<Vec<String>>, columns: usize, room: usize, long: Long) ->
     }
     let widths: Vec<usize> = (0..last).map(|place| widest(&cells, place)).collect();
     let before: usize = widths.iter().map(|width| width + GAP).sum();
-    let left = room.saturating_sub(before).max(NARROWEST);
+    if before + NARROWEST > room {
+        return stacked(&cells, &widths, last, room, long);
+    }
+    let left = room - before;
     let mut lines = Vec::new();
     for row in &cells {
         let mut line = String::new();
@@ -149,6 +152,34 @@ fn grid(mut cells: Vec<Vec<String>>, columns: usize, room: usize, long: Long) ->
 fn widest(cells: &[Vec<String>], place: usize) -> usize {
     let cell = |row: &Vec<String>| row.get(place).map_or(0, |cell| cell.width());
     cells.iter().map(cell).max().unwrap_or(0)
+}
+
+/// Where the last column finds no room beside the others, it stands below them.
+fn stacked(
+    cells: &[Vec<String>],
+    widths: &[usize],
+    last: usize,
+    room: usize,
+    long: Long,
+) -> Vec<String> {
+    const INDENT: usize = 4;
+    let mut lines = Vec::new();
+    for row in cells {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            line.push_str(cell);
+            line.push_str(&" ".repeat(width - cell.width() + GAP));
+        }
+        let text = row.get(last).map_or("", String::as_str);
+        if long == Long::Cut {
+            lines.push(cut(format!("{line}{text}").trim_end(), room));
+            continue;
+        }
+        lines.push(cut(line.trim_end(), room));
+        let pieces = broken(text, room.saturating_sub(INDENT).max(1));
+        lines.extend((pieces.iter()).map(|piece| format!("{:INDENT$}{}", "", piece.trim_end())));
+    }
+    lines
 }
 
 /// Somebody else's text in one line of at most this width.
@@ -346,6 +377,28 @@ mod tests {
             .map(|line| line[if line.is_ascii() { 36 } else { 0 }..].trim())
             .collect();
         assert!(columns.contains(&"column,".repeat(10)), "{text}");
+    }
+
+    #[test]
+    fn tables_fit_narrow_terminals() {
+        let row = [
+            "k3fq7m2x",
+            "pending",
+            "(23h 59m)",
+            "jitalice",
+            "shop",
+            "public.customers:email,phone,ssn",
+        ];
+        let rows = [row.map(str::to_owned).to_vec()];
+        let header = ["ID", "STATE", "LEFT", "WHO", "TARGET", "COLUMNS"];
+        let text = table_in(&header, &rows, 50);
+        for line in text.lines() {
+            assert!(line.width() <= 50, "{line}");
+        }
+        assert!(
+            text.contains("\n    public.customers:email,phone,ssn"),
+            "{text}"
+        );
     }
 
     #[test]

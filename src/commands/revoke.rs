@@ -237,7 +237,7 @@ fn say_outcome(context: &Context, drained: &submit::Drained) -> Result<()> {
     let outcome = drained.outcome.outcome.trim_start_matches("accepted: ");
     match context.format {
         Format::Json => ui::json(&serde_json::json!({ "drained": true, "outcome": outcome }))?,
-        Format::Table => ui::say(&ui::escape(outcome))?,
+        Format::Table => ui::say(&ui::paragraph(outcome, 0))?,
     }
     Ok(())
 }

@@ -33,6 +33,21 @@ on_postgres!(
     an_overdue_lease_is_red_where_there_are_colours,
 );
 
+/// First use: whoever types the bare name is told how they begin.
+#[test]
+fn without_settings_everybody_is_told_how_to_begin() {
+    let jit = crate::support::jit::Install::new();
+    let mut command = jit.command(&alice(), &[]);
+    command.env("JIT_CONFIG", "/nowhere/config.yaml");
+    Terminal::open(&command)
+        .ends()
+        .exit(8)
+        .says("/nowhere/config.yaml")
+        .says("log in there, and type: jit request")
+        .says("sudo jit init --dir /etc/jit --shared GROUP")
+        .says("make some: jit init");
+}
+
 const ENTER: &str = "\r";
 const DOWN: &str = "\u{1b}[B";
 const ESC: &str = "\u{1b}";
@@ -707,7 +722,7 @@ fn a_revoke_says_what_ends_and_what_is_held(server: &Server) {
     for person in [dave(), carol()] {
         let mut resume = terminal(&shop, &person, &["resume"]);
         resume
-            .sees("hold 1     requester jitalice (laptop stolen, by jitcarol")
+            .sees("hold 1    requester jitalice (laptop stolen, by jitcarol")
             .sees("Nothing that was revoked comes back.")
             .keys("it was found\r")
             .sees("End 1 hold?")

@@ -13,8 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The screen is looked at in this width, so that a line that is too long for the terminal shows.
 const WIDE: u16 = 300;
 
-/// Runs the program, then tells its exit code and the terminal's modes.
-const KEEPER: &str = r#"trap : INT; stty echo cols "$1" rows "$2"; shift 2; "$@"; echo "ended with $?"; stty -a; echo modes told"#;
+/// Once the terminal has its size, runs the program, then tells its exit code and the terminal's modes.
+const KEEPER: &str =
+    r#"trap : INT; read -r go; stty echo; "$@"; echo "ended with $?"; stty -a; echo modes told"#;
 
 pub struct Terminal {
     session: OsSession,
@@ -47,8 +48,6 @@ impl Terminal {
         let mut keeper = Command::new("sh");
         keeper
             .args(["-c", KEEPER, "keeper"])
-            .arg(columns.to_string())
-            .arg(rows.to_string())
             .arg(command.get_program())
             .args(command.get_args())
             .env_clear()
@@ -59,13 +58,17 @@ impl Terminal {
                 keeper.env(name, value);
             }
         }
-        let session = Session::spawn(keeper).expect("a pseudo-terminal");
-        Self {
+        let mut session = Session::spawn(keeper).expect("a pseudo-terminal");
+        let process = session.get_process_mut();
+        process.set_window_size(columns, rows).expect("a terminal");
+        let mut terminal = Self {
             session,
             bytes: Vec::new(),
             columns,
             rows,
-        }
+        };
+        terminal.keys("\n");
+        terminal
     }
 
     /// Reads what there is; whether the program may still write.
