@@ -27,6 +27,8 @@ pub enum Exit {
     Settings = 8,
     /// Timed out waiting.
     TimedOut = 9,
+    /// The person ended a question, or a wait, instead of answering: Ctrl-C, Esc or Ctrl-D.
+    Interrupted = 130,
 }
 
 /// What a command tells the person when it cannot do its work: what failed on what and why, and what to run next.

@@ -25,6 +25,7 @@ mod ops;
 mod outsiders;
 mod people;
 mod policies;
+mod prompts;
 mod readme;
 mod refusals;
 mod servers;

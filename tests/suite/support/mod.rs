@@ -28,6 +28,7 @@ pub mod process;
 pub mod rust;
 pub mod server;
 pub mod shop;
+pub mod terminal;
 
 pub use client::{Login, Refused, Rows, Session};
 pub use server::{Kind, Server};
