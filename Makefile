@@ -6,6 +6,7 @@
 # make install    PREFIX=/usr/local and DESTDIR= as usual; UNITS=no leaves out systemd's units; make uninstall
 # make deb        a Debian package in target/debian; make static: one file without libraries, in target/static
 # make demo    the main job, played on throwaway servers; KEEP=1 leaves them up
+# make errors  writes docs/errors.md anew, from the program itself
 # make clean-servers   removes all that setup put under target/
 
 SERVERS ?= postgres,mariadb,mysql
@@ -22,7 +23,7 @@ left_out := $(filter-out $(chosen),$(known))
 skips := $(foreach server,$(left_out),--skip on_$(server))
 say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVERS): every test of $(left_out)",true)
 
-.PHONY: all setup build test lint demo clean-servers generate release install uninstall deb static
+.PHONY: all setup build test lint demo errors clean-servers generate release install uninstall deb static
 
 all: build
 
@@ -123,6 +124,9 @@ static:
 
 demo:
 	@demo/run
+
+errors: setup
+	JIT_WRITE_PAGES=1 cargo test --locked --features failpoints --test suite -- errors::
 
 clean-servers:
 	@tests/setup/remove

@@ -96,6 +96,7 @@ fn check(view: &RequestView, ttl: Option<Ttl>) -> Result<()> {
                 view.ttl
             ),
         )
+        .hint(format!("jit approve {}", view.id))
         .into());
     }
     Ok(())
@@ -234,7 +235,10 @@ fn came_of_it(context: &Context, views: &[RequestView]) -> Result<Exit> {
     if stuck > 0 {
         return Err(Failure::new(
             Exit::Overdue,
-            format!("{stuck} request(s) could not be taken away yet"),
+            format!(
+                "{} could not be taken away yet",
+                ui::count(stuck, "request")
+            ),
         )
         .hint("jit list --overdue")
         .hint("jit sweep")

@@ -25,8 +25,13 @@ pub fn run(common: &cli::Common, arguments: &cli::Init, me: &Person) -> Result<E
         })?,
     };
     let policies = folder.join("policies");
-    std::fs::create_dir_all(&policies)
-        .with_context(|| format!("cannot make {}", policies.display()))?;
+    std::fs::create_dir_all(&policies).map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            format!("cannot make {}: {error}", policies.display()),
+        )
+        .hint("choose a folder that you may write: jit init --dir DIR")
+    })?;
     let folder = std::fs::canonicalize(&folder)
         .with_context(|| format!("cannot enter {}", folder.display()))?;
     let file = folder.join("config.yaml");

@@ -34,7 +34,7 @@ pub fn make(common: &Common, shared: Option<&str>, me: &Person) -> Result<Exit> 
         Some(group) => sqlite::Sharing::Group {
             gid: identity::group_id(group).ok_or_else(|| {
                 Failure::new(Exit::NoSuch, format!("there is no group {group}"))
-                    .hint(format!("groupadd {group}"))
+                    .hint(format!("make it, as root: groupadd {group}"))
             })?,
         },
     };

@@ -40,9 +40,12 @@ pub async fn run(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
         )
         .hint("jit list --active")
         .into()),
-        (false, true) => {
-            Err(Failure::new(Exit::Usage, "ids and selectors do not go together").into())
-        }
+        (false, true) => Err(Failure::new(
+            Exit::Usage,
+            "ids and selectors do not go together; give one or the other",
+        )
+        .hint("jit list --active")
+        .into()),
         (false, false) if arguments.keep_standing || arguments.take => {
             settle(context, arguments).await
         }
@@ -141,6 +144,9 @@ async fn settle(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
             },
         )
         .await?;
+    }
+    if matches!(context.reach, Reach::Mailbox(_)) {
+        admins_only(context, "settle a disputed lease")?;
     }
     decide::tell(context, &ids)
 }
@@ -259,7 +265,11 @@ fn column(
     let (table, typed) = syntax::parse_columns(text)
         .map_err(|error| Failure::new(Exit::Usage, format!("--column: {error}")))?;
     let TypedColumns::Named(columns) = typed else {
-        return Err(Failure::new(Exit::Usage, "--column: name the column, TABLE:COLUMN").into());
+        return Err(
+            Failure::new(Exit::Usage, "--column: name the column, TABLE:COLUMN")
+                .hint("all of a target's: --target T")
+                .into(),
+        );
     };
     let name = match table.schema {
         Some(schema) => TableName::new(schema, table.table),
@@ -292,7 +302,7 @@ fn admins_only(context: &Context, what: &str) -> Result<()> {
         return Ok(());
     }
     let what = format!("only admins may {what}");
-    Err(submit::foreseen(&what, "jit settings"))
+    Err(submit::foreseen(&what, "who they are: jit settings"))
 }
 
 /// Holds that stand, in words, each with its number.

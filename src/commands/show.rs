@@ -33,6 +33,12 @@ pub fn next(view: &RequestView, me: &str) -> Option<String> {
             "Next: jit approve {0}, or jit deny {0} --reason …",
             view.id
         )),
+        State::Revoking if view.leases.iter().any(|lease| lease.state == "disputed") => {
+            Some(format!(
+                "Settle it: jit revoke {0} --keep-standing --reason …, or jit revoke {0} --take --reason …",
+                view.id
+            ))
+        }
         State::Active if mine => Some(format!(
             "Give it back early: jit return {0}   More time: jit extend {0} --for 1h --reason …",
             view.id

@@ -71,7 +71,12 @@ pub async fn approved(
             }
         };
         match objection {
-            Some(why) => failed.push(fail(op, request, why, &now)),
+            Some(why) => {
+                report
+                    .failures
+                    .push(format!("request {} failed: {why}", request.id));
+                failed.push(fail(op, request, why, &now));
+            }
             None => ready.push((request, survey)),
         }
     }
@@ -281,6 +286,8 @@ pub async fn carry_out(
             }
             Some(why) => {
                 report.failed += 1;
+                let id = &intent.request.id;
+                report.failures.push(format!("request {id} failed: {why}"));
                 undo = true;
                 changes.push(backed_out(op, intent, &why, Some(engine)));
             }

@@ -56,6 +56,8 @@ pub struct TargetReport {
     pub strays: usize,
     pub refused: usize,
     pub failed: usize,
+    /// Why each of these failed.
+    pub failures: Vec<String>,
     /// Sessions that could go on reading.
     pub sessions: usize,
     /// Those that were ended because a REVOKE waited for them, in words.

@@ -65,7 +65,13 @@ pub fn tell(context: &Context, view: &RequestView) -> Result<Exit> {
 }
 
 pub fn refused(why: &str) -> Failure {
-    Failure::new(Exit::Refused, format!("refused: {why}"))
+    let failure = Failure::new(Exit::Refused, format!("refused: {why}"));
+    // The words of a policy end with what to try, where anything would do.
+    if why.contains("; try ") {
+        failure
+    } else {
+        failure.hint("what you may ask for: jit columns")
+    }
 }
 
 fn exit_of(view: &RequestView) -> Exit {

@@ -47,7 +47,7 @@ impl Mailbox {
     /// Opens one's mailbox; `None` where there is none yet.
     ///
     /// # Errors
-    /// `Missing` or `NotOurs` where the inbox is not there or not in order.
+    /// `NoInbox` or `NotOurs` where the inbox is not there or not in order.
     pub fn open(inbox: &Path) -> Result<Option<Self>, StoreError> {
         let inbox = Inbox::open(inbox)?;
         let uid = geteuid().as_raw();
