@@ -183,7 +183,7 @@ fn without_the_right_to_end_sessions_doctor_fails_and_the_sweep_says_what_to_run
     let doctor = shop.jit(&cron(), &["doctor"]).exit(1);
     let text = doctor.out.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        text.contains(&format!("GRANT pg_signal_backend TO {jit}")),
+        text.contains(&format!("GRANT pg_signal_backend TO \"{jit}\"")),
         "{doctor}"
     );
     let id = shop.lease(&alice(), "email", "1h");

@@ -6,6 +6,7 @@ use crate::engines::{EngineError, Finding, Needs, tls};
 use super::holdings::{self, Holdings};
 use super::identity::{Answered, get};
 use super::link::Link;
+use super::quote;
 
 mod holding;
 mod roles;
@@ -71,10 +72,9 @@ fn wrong(what: &str, saw: impl Into<String>, cure: impl Into<String>) -> Finding
 /// Whether sessions that must be ended can be.
 fn sessions(seen: &Holdings, needs: &Needs) -> Finding {
     const WHAT: &str = "sessions";
-    let cure = format!(
-        "a superuser runs: GRANT pg_signal_backend TO {}",
-        needs.login
-    );
+    let login = quote::role(needs.login.as_str())
+        .map_or_else(|_| needs.login.to_string(), |quoted| quoted.to_string());
+    let cure = format!("a superuser runs: GRANT pg_signal_backend TO {login}");
     if seen.may_signal() {
         return fine(WHAT, "sessions that must be ended can be");
     }

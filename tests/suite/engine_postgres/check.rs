@@ -220,7 +220,7 @@ fn the_right_to_end_sessions_is_asked_for_where_it_is_needed(server: &Server) {
         groups
             .iter()
             .flat_map(|group| &group.statements)
-            .filter(|sql| sql.contains(&format!("GRANT pg_signal_backend TO {jit}")))
+            .filter(|sql| sql.contains(&format!("GRANT pg_signal_backend TO \"{jit}\"")))
             .count()
     };
     let always = server.major() >= 18;
@@ -238,7 +238,7 @@ fn the_right_to_end_sessions_is_asked_for_where_it_is_needed(server: &Server) {
         assert_eq!(sessions.ok, !wanted, "{sessions:?}");
         let cure = sessions.cure.clone().unwrap_or_default();
         assert_eq!(
-            cure.contains(&format!("GRANT pg_signal_backend TO {jit}")),
+            cure.contains(&format!("GRANT pg_signal_backend TO \"{jit}\"")),
             wanted,
             "{cure}"
         );
