@@ -4,7 +4,7 @@
 # make lint    formatting, and clippy with warnings as errors
 # make generate   completions/ and man/, from the command line's definition and docs/
 # make install    PREFIX=/usr/local and DESTDIR= as usual; UNITS=no leaves out systemd's units; make uninstall
-# make deb        a Debian package in target/debian; make static: one file without libraries, in target/static
+# make deb        a Debian package in target/debian
 # make demo    the main job, played on throwaway servers; KEEP=1 leaves them up
 # make errors  writes docs/errors.md anew, from the program itself
 # make clean-servers   removes all that setup put under target/
@@ -23,7 +23,7 @@ left_out := $(filter-out $(chosen),$(known))
 skips := $(foreach server,$(left_out),--skip on_$(server))
 say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVERS): every test of $(left_out)",true)
 
-.PHONY: all setup build test lint demo errors clean-servers generate release install uninstall deb static
+.PHONY: all setup build test lint demo errors clean-servers generate release install uninstall deb
 
 all: build
 
@@ -113,12 +113,6 @@ uninstall:
 
 deb: release
 	@packaging/deb "$(CARGO_TARGET_DIR)"
-
-# Without any library of the system's, for hosts with another or an older one; see README, Installing.
-static:
-	RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release \
-		--target x86_64-unknown-linux-gnu --target-dir $(CARGO_TARGET_DIR)/static
-	@ls -l $(CARGO_TARGET_DIR)/static/x86_64-unknown-linux-gnu/release/jit
 
 # ---------------------------------------------------------------------------------------------------------------------
 
