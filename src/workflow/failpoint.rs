@@ -1,7 +1,8 @@
 //! Places where a test may kill or hold the program, between any two effects. Compiled only with the feature
 //! `failpoints`, which only the tests use; without it a place is nothing at all.
 //!
-//! `JIT_FAILPOINT=place=kill` ends the process there as SIGKILL does; `place=wait:FILE` holds it until FILE is there.
+//! `JIT_FAILPOINT=place=kill` ends the process there as SIGKILL does; `place=wait:FILE` holds it until FILE is there,
+//! and `place=slow:MILLISECONDS` makes it take that long each time.
 
 /// Every place, for the test that goes through them all.
 pub const PLACES: &[&str] = &[
@@ -36,6 +37,8 @@ pub fn reach(place: &str) {
         while !std::path::Path::new(file).exists() {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
+    } else if let Some(Ok(time)) = what.strip_prefix("slow:").map(str::parse) {
+        std::thread::sleep(std::time::Duration::from_millis(time));
     }
 }
 
