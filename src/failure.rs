@@ -149,8 +149,9 @@ fn engine_failure(error: &EngineError, what: String) -> Failure {
         EngineError::NoPassword { .. } => {
             Failure::new(Exit::Unreachable, what).hint(check("the target's `password:`"))
         }
-        EngineError::Untrusted { .. } => Failure::new(Exit::Unreachable, what)
-            .hint(check("the target's `url:`, or its server")),
+        EngineError::Untrusted { .. } => {
+            Failure::new(Exit::Unreachable, what).hint(check("the target's `url:`, or its server"))
+        }
         EngineError::Refused { .. } | EngineError::Changed { .. } => {
             Failure::new(Exit::Failed, what).hint("jit doctor")
         }
