@@ -38,11 +38,13 @@ on_postgres!(
 fn without_settings_everybody_is_told_how_to_begin() {
     let jit = crate::support::jit::Install::new();
     let mut command = jit.command(&alice(), &[]);
-    command.env("JIT_CONFIG", "/nowhere/config.yaml");
-    Terminal::open(&command)
-        .ends()
+    command.env_remove("JIT_CONFIG");
+    // a machine of somebody who uses jit may have /etc/jit
+    if std::path::Path::new("/etc/jit/config.yaml").exists() {
+        return;
+    }
+    run(&mut command, "")
         .exit(8)
-        .says("/nowhere/config.yaml")
         .says("log in there, and type: jit request")
         .says("sudo jit init --dir /etc/jit --shared GROUP")
         .says("make some: jit init");
