@@ -16,6 +16,7 @@ mod house;
 mod identity;
 mod journal;
 mod kill_switch;
+mod laws;
 mod leases;
 mod ledger;
 mod lying_server;
