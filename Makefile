@@ -65,7 +65,7 @@ unitdir = $(if $(filter /usr,$(PREFIX)),/usr/lib/systemd/system,$(PREFIX)/lib/sy
 
 pages = $(wildcard man/man1/*.1 man/man5/*.5)
 units = $(wildcard ops/systemd/*.service ops/systemd/*.timer ops/systemd/*.path)
-examples = $(wildcard policies/*)
+examples = $(filter-out policies/start,$(wildcard policies/*)) $(wildcard policies/start/*)
 op_files = ops/cron/jit ops/logrotate/jit ops/prometheus/jit.rules.yml ops/setup-host \
 	$(wildcard ops/systemd/*.d/*.example)
 
@@ -85,7 +85,7 @@ installed = $(PROGRAM)=$(bindir)/jit \
 # Folders that are jit's alone.
 own_folders = $(docdir)/examples/ops/systemd/jit-.service.d $(docdir)/examples/ops/systemd/jit-sweep.service.d \
 	$(docdir)/examples/ops/systemd $(docdir)/examples/ops/cron $(docdir)/examples/ops/logrotate \
-	$(docdir)/examples/ops/prometheus $(docdir)/examples/ops $(docdir)/examples/policies $(docdir)/examples \
+	$(docdir)/examples/ops/prometheus $(docdir)/examples/ops $(docdir)/examples/policies/start $(docdir)/examples/policies $(docdir)/examples \
 	$(docdir)/completions $(docdir)/docs $(docdir)
 
 $(PROGRAM):

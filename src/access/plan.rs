@@ -198,8 +198,8 @@ type Rows =
 /// Grantees that lose identical column sets of one table go into one step. Tables come before schemas, so that
 /// nobody keeps a column for want of the schema.
 fn merge(rows: Rows) -> Vec<RevokeStep> {
-    let mut steps: BTreeMap<StepObject, (Vec<Grantee>, Vec<(Privilege, Urgency)>)> =
-        BTreeMap::new();
+    type Members = (Vec<Grantee>, Vec<(Privilege, Urgency)>);
+    let mut steps: BTreeMap<StepObject, Members> = BTreeMap::new();
     for ((object, grantee), privileges) in rows {
         let on = match object {
             ObjectOf::Table(table) => StepObject::Columns {
