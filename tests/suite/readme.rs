@@ -141,7 +141,16 @@ fn every_link_leads_somewhere() {
         for (at, _) in text.match_indices("](") {
             let link = text[at + 2..].split(')').next().unwrap_or_default();
             links += 1;
-            assert!(folder.join(link).exists(), "{name}: {link} is not there");
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            assert!(folder.join(file).exists(), "{name}: {link} is not there");
+            if !heading.is_empty() {
+                let there = std::fs::read_to_string(folder.join(file)).expect("a page");
+                let mut headings = there.lines().filter_map(|line| line.strip_prefix("## "));
+                assert!(
+                    headings.any(|line| line.to_lowercase().replace(' ', "-") == heading),
+                    "{name}: {link} names no heading"
+                );
+            }
         }
         assert!(links > 0 || *name != "README.md");
     }
