@@ -28,6 +28,8 @@ pub enum Exit {
     Settings = 8,
     /// Timed out waiting.
     TimedOut = 9,
+    /// The person ended a question, or a wait, instead of answering: Ctrl-C, Esc or Ctrl-D.
+    Interrupted = 130,
 }
 
 /// What a command tells the person when it cannot do its work: what failed on what and why, and what to run next.
@@ -146,6 +148,9 @@ fn engine_failure(error: &EngineError, what: String) -> Failure {
         )),
         EngineError::NoPassword { .. } => {
             Failure::new(Exit::Unreachable, what).hint(check("the target's `password:`"))
+        }
+        EngineError::Untrusted { .. } => {
+            Failure::new(Exit::Unreachable, what).hint(check("the target's `url:`, or its server"))
         }
         EngineError::Refused { .. } | EngineError::Changed { .. } => {
             Failure::new(Exit::Failed, what).hint("jit doctor")

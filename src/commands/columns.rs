@@ -53,7 +53,7 @@ pub async fn run(context: &Context, arguments: &cli::Columns) -> Result<Exit> {
             ui::say(&ui::hanging(&label, &words_of(offer), 15))?;
         }
     }
-    ui::note("\nNext: jit request TABLE:COLUMN --for 1h --reason …")?;
+    ui::note("\nNext: jit request TABLE:COLUMN; what is left out is asked for")?;
     Ok(Exit::Done)
 }
 

@@ -336,7 +336,7 @@ impl Context {
 }
 
 /// The columns that policies name without wildcards: what can be known of a target that nobody has looked at.
-fn spelled_out(rules: &Rules) -> Protected {
+pub(super) fn spelled_out(rules: &Rules) -> Protected {
     let mut known = Protected::new();
     for policy in rules.book.policies() {
         let (Some(schema), Some(table)) = (

@@ -41,6 +41,10 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
             .into());
         }
     }
+    // The SQL names our login, whoever runs it.
+    if let Some(why) = &own.unresolved {
+        return Err(Failure::new(Exit::Unreachable, format!("{name}: {why}")).into());
+    }
     let address = match &arguments.as_url {
         Some(url) => privileged(url, &own)?,
         None => own.clone(),

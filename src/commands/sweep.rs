@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Result;
@@ -176,6 +177,9 @@ fn tell(report: &SweepReport) -> Result<()> {
                 "{}: another operator is at work there",
                 target.target
             ))?;
+        }
+        for session in &target.ended_sessions {
+            ui::note(&format!("{}: ended {}", target.target, ui::escape(session)))?;
         }
         for overdue in target.overdue.iter().take(20) {
             ui::note(&format!(
@@ -468,6 +472,8 @@ fn write_metrics(op: &Operator, report: &SweepReport, path: &Path) -> Result<()>
     let write = || -> std::io::Result<()> {
         let mut file = std::fs::File::create(&temporary)?;
         file.write_all(text.as_bytes())?;
+        // For the collector, whatever the umask: figures are no secret.
+        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
         std::fs::rename(&temporary, path)
     };
     write().map_err(|error| {

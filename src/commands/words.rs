@@ -38,7 +38,7 @@ pub fn split_target(words: &[String]) -> Result<(Option<TargetName>, Vec<Typed>)
     Ok((target, columns))
 }
 
-fn has_colon(word: &str) -> bool {
+pub fn has_colon(word: &str) -> bool {
     let mut quote = None;
     for c in word.chars() {
         match (quote, c) {

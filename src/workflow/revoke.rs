@@ -8,9 +8,9 @@ mod record;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::access::plan::{self, Plan};
+use crate::access::plan::{self, Plan, Urgency};
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, Privilege, Request, RequestId, State, TargetName,
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, Request, RequestId, State, TargetName, Ttl,
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, Verb};
@@ -22,7 +22,11 @@ use super::target::{Failing, TargetReport};
 use super::{Operator, commit_each, failpoint};
 
 use evidence::Evidence;
-use record::{Seen, failures, finish, record};
+use record::{Seen, finish, record, told};
+
+/// How long others' locks may hold up what has expired: with a sweep every minute, the first one that meets a
+/// bystander's lock tells of it, and the next ends the session.
+const GRACE: Ttl = Ttl::from_secs(60);
 
 /// What must go, from the ledger alone.
 pub struct Due {
@@ -59,6 +63,24 @@ impl Due {
                 .is_none_or(|request| request.state == State::Revoking)
     }
 
+    /// How urgently a lease must end, if it must: pressing where it has expired a while ago, where somebody pulled the
+    /// kill switch, and where nobody was entitled to it. What was only given back early was its owner's until then.
+    pub fn urgency(&self, lease: &Lease, now: &Now) -> Option<Urgency> {
+        if !self.is_due(lease, now) {
+            return None;
+        }
+        let ended = self
+            .requests
+            .get(&lease.id.request)
+            .and_then(|request| request.ended.as_ref());
+        let pressing = lease.is_due(&now.earlier(GRACE))
+            || matches!(ended, Some(Ended::Revoked { .. } | Ended::Failed { .. }));
+        Some(match pressing {
+            true => Urgency::Pressing,
+            false => Urgency::Usual,
+        })
+    }
+
     fn due(&self, now: &Now) -> Vec<&Lease> {
         self.leases
             .iter()
@@ -83,7 +105,7 @@ pub async fn plan(
     Ok(plan::plan(
         now,
         &due.leases,
-        &|lease| due.is_due(lease, now),
+        &|lease| due.urgency(lease, now),
         &observed,
     ))
 }
@@ -126,6 +148,7 @@ pub async fn due(
 
     let plan = plan(op, target, &due, &now, engine).await?;
     let reports = engine.revoke(&plan.steps).await;
+    report.ended(&reports);
     failpoint::reach("revoke-sent");
     let taken: Vec<Privilege> = plan
         .steps
@@ -141,7 +164,7 @@ pub async fn due(
     report.sessions += evidence.sessions.len();
     let seen = Seen {
         plan: &plan,
-        failures: failures(&plan, &reports),
+        told: told(&plan, &reports),
         after: &after,
         evidence: &evidence,
     };

@@ -1,10 +1,12 @@
 //! One visit to one target: what it found, and what went wrong there without touching the others.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::access::{At, Lease, RequestId, TargetName};
 use crate::audit::event::EventKind;
-use crate::engines::EngineError;
+use crate::engines::{self, EngineError};
 use crate::stores::StoreError;
 
 /// Why a step on a target could not be done.
@@ -58,6 +60,8 @@ pub struct TargetReport {
     pub failures: Vec<String>,
     /// Sessions that could go on reading.
     pub sessions: usize,
+    /// Those that were ended because a REVOKE waited for them, in words.
+    pub ended_sessions: Vec<String>,
     pub overdue: Vec<Overdue>,
     /// Why approved requests were not granted, if they were not.
     pub held_back: Option<String>,
@@ -96,6 +100,21 @@ impl TargetReport {
             since: lease.expires_at.min(now),
             why: why.to_owned(),
         });
+    }
+
+    /// Files the sessions that the engine ended for its REVOKEs.
+    pub fn ended(&mut self, reports: &[engines::Report]) {
+        let ended: BTreeSet<&engines::Session> = reports
+            .iter()
+            .flat_map(|report| &report.in_the_way)
+            .filter(|session| session.ended)
+            .collect();
+        self.ended_sessions.extend(ended.into_iter().map(|session| {
+            format!(
+                "session {} of {}: {}",
+                session.id, session.account, session.why
+            )
+        }));
     }
 
     pub fn ledger_error(&mut self, error: &StoreError) {

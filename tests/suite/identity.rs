@@ -25,6 +25,7 @@ on_postgres!(
     whose_mailbox_it_is_is_who_acts,
     a_replayed_submission_has_no_second_effect,
     others_see_neither_ledger_nor_mailboxes_nor_requests,
+    a_request_is_seen_by_those_whom_it_concerns_and_nobody_else,
     behind_sudo_the_person_acts,
     bare_root_sweeps_and_revokes_and_is_nobody_else,
     a_uid_with_another_name_voids_what_is_open,
@@ -384,6 +385,39 @@ fn others_see_neither_ledger_nor_mailboxes_nor_requests(server: &Server) {
     }
     // An admin who is no operator sees it, and what is his to decide.
     shop.jit(&dave(), &["show", &id]).ok();
+}
+
+/// alice asks, dave decides, mallory is an admin and no approver, bob is a stranger; none of them is an operator.
+fn a_request_is_seen_by_those_whom_it_concerns_and_nobody_else(server: &Server) {
+    let shop = Shop::on(server);
+    shop.edit(
+        "etc/config.yaml",
+        "admins: [group:dba]",
+        "admins: [jitmallory]",
+    );
+    let to_decide = shop.ask(&alice(), "email", "1h", &[]);
+    let automatic = shop.ask(&alice(), "phone", "1h", &["--purpose", "support"]);
+    shop.sweep().ok();
+    for (person, decides, knows) in [
+        (alice(), true, true),
+        (dave(), true, false),
+        (mallory(), true, true),
+        (bob(), false, false),
+    ] {
+        for (id, seen) in [(&to_decide, decides), (&automatic, knows)] {
+            let name = &person.name;
+            shop.jit(&person, &["show", id])
+                .exit(if seen { 0 } else { 4 });
+            let listed = shop.jit(&person, &["list", "--all", "-q"]).ok();
+            assert_eq!(listed.out.contains(id.as_str()), seen, "{name}: {listed}");
+        }
+        let awaiting = shop.jit(&person, &["list", "--awaiting-me", "-q"]).ok();
+        assert_eq!(
+            awaiting.out.contains(&to_decide),
+            person == dave(),
+            "{awaiting}"
+        );
+    }
 }
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {

@@ -141,7 +141,24 @@ fn every_link_leads_somewhere() {
         for (at, _) in text.match_indices("](") {
             let link = text[at + 2..].split(')').next().unwrap_or_default();
             links += 1;
-            assert!(folder.join(link).exists(), "{name}: {link} is not there");
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let file = match file {
+                "" => Path::new(env!("CARGO_MANIFEST_DIR")).join(name),
+                file => folder.join(file),
+            };
+            assert!(file.exists(), "{name}: {link} is not there");
+            if !heading.is_empty() {
+                let there = std::fs::read_to_string(&file).expect("a page");
+                let mut headings = there.lines().filter_map(|line| {
+                    line.strip_prefix('#')?
+                        .trim_start_matches('#')
+                        .strip_prefix(' ')
+                });
+                assert!(
+                    headings.any(|line| line.to_lowercase().replace(' ', "-") == heading),
+                    "{name}: {link} names no heading"
+                );
+            }
         }
         assert!(links > 0 || *name != "README.md");
     }

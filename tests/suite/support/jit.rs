@@ -96,13 +96,23 @@ impl Install {
         let inner = format!("secrets/{name}");
         let this = self.write(&inner, text);
         let path = this.path(&inner);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("own file");
-        if rustix::process::geteuid().is_root() {
+        // Only root's own files may be shared with a group.
+        let root = rustix::process::geteuid().is_root();
+        let mode = if root { 0o640 } else { 0o600 };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("own file");
+        if root {
             let group = uzers::get_group_by_name(OPERATORS)
                 .unwrap_or_else(|| panic!("no group {OPERATORS}; {}", super::process::CURE));
             chown(&path, None, Some(group.gid())).expect("root may give a file to a group");
         }
         this
+    }
+
+    /// Root's ~/.my.cnf, as a DBA has it, once root has a home.
+    pub fn root_options(&self, password: &str) {
+        let path = self.path("home/root/.my.cnf");
+        fs::write(&path, format!("[client]\npassword={password}\n")).expect("root's home");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("own file");
     }
 
     /// Writes any file of the installation, whole, as who runs the tests.
@@ -129,6 +139,28 @@ impl Install {
             .env("HOME", self.home(person))
             .env("TZ", "UTC")
             .env("NO_COLOR", "1");
+        command
+    }
+
+    /// The same with another wall clock (libfaketime): `-1d`, `+90m`. The boot clock stays the machine's.
+    pub fn command_at(&self, offset: &str, person: &Person, arguments: &[&str]) -> Command {
+        let library: PathBuf = fs::read_dir("/usr/lib")
+            .expect("a folder")
+            .flatten()
+            .map(|entry| entry.path().join("faketime/libfaketime.so.1"))
+            .find(|path| path.exists())
+            .unwrap_or_else(|| panic!("no libfaketime; {}", super::process::CURE));
+        // Behind the change of user: what libfaketime shares belongs to the one whose program loads it first.
+        let mut command = person.command("env");
+        command
+            .arg(format!("LD_PRELOAD={}", library.display()))
+            .arg(format!("FAKETIME={offset}"))
+            .args(["DONT_FAKE_MONOTONIC=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"])
+            .arg(program())
+            .args(arguments);
+        for (name, value) in self.command(person, &[]).get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
         command
     }
 
