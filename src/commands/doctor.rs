@@ -128,6 +128,10 @@ fn let_us_in(context: &Context, name: &TargetName, error: &EngineError) -> Strin
         EngineError::Unreachable { .. } => format!(
             "see that the server runs and that this host may reach it; its address is targets.{name}.url in {file}"
         ),
+        // The database's name, not the password: 3D000 on Postgres, 1049 on MySQL.
+        EngineError::Denied { why, .. } if why.contains("(3D000)") || why.contains("(1049)") => {
+            format!("name a database that is there in targets.{name}.url in {file}")
+        }
         EngineError::Denied { .. } => format!(
             "give our account the password that targets.{name}.password in {file} names, and let it in from this host; \
              what it needs: jit setup {name}"

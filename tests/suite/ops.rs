@@ -303,7 +303,7 @@ fn make_uninstall_leaves_nothing_of_make_install() {
         let other = at("share/man/man1/other.1");
         fs::write(&other, "").expect("own folder");
         make("uninstall");
-        assert_eq!(all_files(place.path()), [other.clone()]);
+        assert_eq!(all_files(place.path()), std::slice::from_ref(&other));
         fs::remove_file(&other).expect("own file");
         make("uninstall");
         assert_eq!(all_files(place.path()), Vec::<PathBuf>::new());

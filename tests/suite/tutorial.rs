@@ -39,7 +39,14 @@ fn pieces(text: &str) -> Vec<Piece> {
     let prompt = Regex::new(r"^    ((?:[a-z]+)?[$#]) (.*)$").expect("a pattern");
     let mut pieces: Vec<Piece> = Vec::new();
     let mut open_end: Option<String> = None;
-    for line in text.lines() {
+    let lines: Vec<&str> = text.lines().collect();
+    // A blank line within an output is the output's.
+    let goes_on = |at: usize| {
+        let next = lines[at..].iter().find(|line| !line.is_empty());
+        next.is_some_and(|line| line.starts_with("    ") && !prompt.is_match(line))
+    };
+    for (at, line) in lines.iter().enumerate() {
+        let line = *line;
         let code = line.strip_prefix("    ");
         if let (Some(end), Some(Piece::Step(step)), Some(code)) =
             (open_end.clone(), pieces.last_mut(), code)
@@ -66,6 +73,11 @@ fn pieces(text: &str) -> Vec<Piece> {
         }
         match (code, pieces.last_mut()) {
             (Some(code), Some(Piece::Step(step))) => step.shown.push(code.to_owned()),
+            (None, Some(Piece::Step(step)))
+                if line.is_empty() && !step.shown.is_empty() && goes_on(at) =>
+            {
+                step.shown.push(String::new());
+            }
             _ => pieces.push(Piece::Plain(line.to_owned())),
         }
     }
@@ -96,7 +108,7 @@ fn settled(text: &str) -> String {
         (r"\d{4}-\d\d-\d\d \d\d:\d\d ", "2026-11-24 10:15 "),
         (r"\(in \d+m( \d+s)?\)", "(in 9m)"),
         (r"\(in 23h \d+m( \d+s)?\)", "(in 1d)"),
-        (r"\b9m( \d{1,2}s)? +", "9m 59s  "),
+        (r"\b(9m|10m)( \d{1,2}s)? +", "9m 59s  "),
         (r"\(?(1d|23h \d\dm)\)? +alice", "(23h 59m)  alice"),
         (
             r"(?m)^ID  .*COLUMNS$",
@@ -380,7 +392,7 @@ fn what_differs_is_found() {
     assert!(!fits(&lines("a"), &lines("b")));
     assert!(!fits(&lines("a\n…\nx"), &lines("a\nb")));
     assert!(!fits(&[], &lines("more")));
-    let page = "text\n    $ cat <<EOF\n    $ no prompt\n    EOF\n    out\n\n    alice$ jit \\\n        list\nend\n";
+    let page = "text\n    $ cat <<EOF\n    $ no prompt\n    EOF\n    out\n\n    more\n\n    alice$ jit \\\n        list\nend\n";
     let steps: Vec<Step> = pieces(page)
         .into_iter()
         .filter_map(|piece| match piece {
@@ -390,7 +402,7 @@ fn what_differs_is_found() {
         .collect();
     assert_eq!(steps.len(), 2);
     assert_eq!(steps[0].typed, ["cat <<EOF", "$ no prompt", "EOF"]);
-    assert_eq!(steps[0].shown, ["out"]);
+    assert_eq!(steps[0].shown, ["out", "", "more"]);
     assert_eq!(steps[1].prompt, "alice$");
     assert_eq!(steps[1].typed, ["jit \\", "    list"]);
 }

@@ -99,7 +99,9 @@ impl Mask {
     }
 
     pub fn apply(&self, text: &str) -> String {
-        let mut text = text.to_owned();
+        // A path that was too long for its line, in one piece again: the page's own are short.
+        let broken = Regex::new(r"/\n +").expect("a pattern");
+        let mut text = broken.replace_all(text, "/").into_owned();
         for (from, to) in &self.words {
             text = text.replace(from.as_str(), to);
         }
@@ -116,7 +118,6 @@ impl Mask {
             (r"\b\d\d:\d\d \(", "09:15 ("),
             (r"\(in \d+m( \d+s)?\)", "(in 59m)"),
             (r"\(in 23h \d+m( \d+s)?\)", "(in 1d)"),
-            (r"/\n +", "/"),
             (r"\d\.\d s:", "0.1 s:"),
             (r"within \d+ms", "within 1ms"),
             (r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b", "5f1c0e2a-…"),

@@ -157,6 +157,8 @@ fn typing(it: &mut Asked<'_, '_>) {
         &a,
         &["orders:note", "--for", "1h"],
     );
+    it.fails("A page that is not there", &a, &["man", "aprove"]);
+    it.fails("No id, and nobody to ask", &a, &["cancel"]);
     it.fails("An id that is none", &a, &["show", "../etc"]);
     it.fails("An id that nobody has", &a, &["show", "zzzzzzzz"]);
     it.fails(

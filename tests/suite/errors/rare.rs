@@ -34,6 +34,14 @@ pub fn all(book: &mut Book, source: &[(String, String)]) {
             .into(),
         ),
         (
+            "A server that is not trusted",
+            EngineError::Untrusted {
+                address: address(),
+                why: "its certificate is for db7, not for db1".into(),
+            }
+            .into(),
+        ),
+        (
             "Somebody else was faster",
             StoreError::Conflict("request k3fq7m2x".into()).into(),
         ),
@@ -100,7 +108,28 @@ pub fn all(book: &mut Book, source: &[(String, String)]) {
             "An id that begins several",
             "{prefix} is the beginning of several ids",
         ),
-        ("No duration", "say how long"),
+        ("A question that was left", "stopped at a question"),
+        ("A question without an answer", "nothing was picked"),
+        (
+            "A request that was not finished",
+            "the request is not complete",
+        ),
+        (
+            "A wait that was ended by Ctrl-C",
+            "request {id} stands as it is",
+        ),
+        (
+            "A word that names nothing",
+            "{} is neither a target nor a table",
+        ),
+        (
+            "Nothing to withdraw",
+            "you have no open request to withdraw",
+        ),
+        (
+            "Nothing to pick from",
+            "no policy lets you ask for a column",
+        ),
         ("No home", "there is no home folder to write to"),
         ("Handed in, and not taken up", "it lies in the inbox"),
         ("No random numbers", "no random numbers"),
