@@ -231,18 +231,37 @@ pub fn count(number: usize, one: &str) -> String {
     }
 }
 
-/// Columns of the terminal; 80 where there is none.
+/// Columns of the terminal. Where there is none, what `COLUMNS` says, or 80.
 pub fn width() -> u16 {
-    let columns = |size: Result<rustix::termios::Winsize, _>| size.map_or(0, |size| size.ws_col);
+    terminal_width().or_else(told_width).unwrap_or(80).max(40)
+}
+
+/// The same for text that is read: on a very wide terminal no wider than 100, unless `COLUMNS` asks for it.
+fn reading_width() -> u16 {
+    match terminal_width() {
+        Some(columns) => columns.clamp(40, 100),
+        None => width(),
+    }
+}
+
+fn terminal_width() -> Option<u16> {
+    let columns = |size: Result<rustix::termios::Winsize, _>| {
+        size.ok()
+            .map(|size| size.ws_col)
+            .filter(|columns| *columns > 0)
+    };
     // Questions go to standard error, which is the terminal where the other is a pipe.
-    let seen = if io::stdout().is_terminal() {
+    if io::stdout().is_terminal() {
         columns(rustix::termios::tcgetwinsize(io::stdout()))
     } else if io::stderr().is_terminal() {
         columns(rustix::termios::tcgetwinsize(io::stderr()))
     } else {
-        0
-    };
-    if seen == 0 { 80 } else { seen.max(40) }
+        None
+    }
+}
+
+fn told_width() -> Option<u16> {
+    std::env::var("COLUMNS").ok()?.parse().ok()
 }
 
 /// Rows of the terminal; 24 where there is none.
@@ -310,7 +329,7 @@ pub fn paragraph(text: &str, indent: usize) -> String {
 
 /// A paragraph behind a label that stands in its indentation: `reason     because …`.
 pub fn hanging(label: &str, text: &str, indent: usize) -> String {
-    let room = usize::from(width()).min(100).saturating_sub(indent).max(20);
+    let room = usize::from(reading_width()).saturating_sub(indent).max(20);
     broken(&escape(text), room)
         .iter()
         .enumerate()

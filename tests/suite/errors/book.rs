@@ -32,6 +32,9 @@ pub struct Mask {
     words: Vec<(String, String)>,
 }
 
+/// So wide that nothing is broken: where a line breaks depends on names that no two runs have alike.
+pub const WIDE: Option<u16> = Some(1000);
+
 /// In the order in which a shop's requests are made known.
 const IDS: [&str; 8] = [
     "k3fq7m2x", "p8dwz4ra", "c5tn9hv2", "m7xq3kbe", "w2rj6yfs", "h9vb4cpt", "d6zs8nma", "f4kx2wqj",
@@ -219,7 +222,7 @@ impl Book {
             self.chapter
         );
         let mut block = String::new();
-        for line in line.lines().chain(said.lines()) {
+        for line in line.lines().chain(said.lines()).flat_map(folded) {
             block.push_str(&format!("    {line}\n").replace("    \n", "\n"));
         }
         if let Some(code) = exit {
@@ -237,6 +240,30 @@ impl Book {
     pub fn page(&self) -> &str {
         &self.page
     }
+}
+
+/// A line of at most 80 characters a piece, broken at spaces; what follows hangs under the text, as the program does
+/// it where it knows the width.
+fn folded(line: &str) -> Vec<String> {
+    const ROOM: usize = 80;
+    let label = Regex::new(r"^( *\S.{0,22}? {3,})\S").expect("a pattern");
+    let hang = match label.captures(line).and_then(|found| found.get(1)) {
+        Some(label) => label.as_str().chars().count(),
+        None => line.chars().take_while(|c| *c == ' ').count() + 4,
+    };
+    let mut lines = vec![String::new()];
+    for word in line.split_inclusive(' ') {
+        let last = lines.last_mut().expect("there is one");
+        let wide = last.chars().count() + word.trim_end().chars().count() > ROOM;
+        if wide && !last.trim().is_empty() {
+            lines.push(" ".repeat(hang));
+        }
+        lines.last_mut().expect("there is one").push_str(word);
+    }
+    lines
+        .iter()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
 }
 
 fn quoted(word: &str) -> String {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::book::{Book, Mask};
+use super::book::{Book, Mask, WIDE};
 use crate::support::jit::{Install, run};
 use crate::support::people::{alice, cron, root};
 
@@ -16,7 +16,8 @@ pub fn settings(book: &mut Book) {
         "Settings",
         "Every mistake is named with file, line and column; nothing is done until it is mended. Exit code 8.",
     );
-    let jit = Install::new();
+    let mut jit = Install::new();
+    jit.columns = WIDE;
     let mask = Mask::of(&jit).known("/nowhere/", "/etc/jit/");
     let mut missing = jit.command(&alice(), &["list"]);
     missing
@@ -142,7 +143,6 @@ pub fn settings(book: &mut Book) {
             format!("{HEAD}{TARGETS}people: {{erin: {{shpo: erin_ro}}}}\n"),
         ),
     ];
-    let mut jit = jit;
     for (heading, text) in cases {
         jit = jit.settings(text);
         let output = jit.run(&alice(), &["settings"]).exit(8);
@@ -212,7 +212,8 @@ pub fn policies(book: &mut Book) {
         "`jit policy check` finds them where the files are written, without a ledger or a database. While policies \
          are in error nothing is granted; what is due is taken back all the same.",
     );
-    let jit = Install::new();
+    let mut jit = Install::new();
+    jit.columns = WIDE;
     let mask = Mask::of(&jit);
     let entry = "      - {who: [alice], max: 1h, approval: auto}\n";
     let cases: &[(&str, String)] = &[
@@ -231,7 +232,7 @@ pub fn policies(book: &mut Book) {
         ("An approval that too few can give", RULES.replace("approval: auto", "approval: {all: [{by: [carol], count: 2}]}")),
         ("Aliases that grow", format!("{RULES}x: &a [1,1,1,1,1,1,1,1,1]\n")),
     ];
-    let mut jit = jit.settings(&format!("{TARGETS}groups: {{support: [alice]}}\n"));
+    jit = jit.settings(&format!("{TARGETS}groups: {{support: [alice]}}\n"));
     for (heading, text) in cases {
         jit = jit.policy("contact.yaml", text);
         let typed = ["policy", "check"];

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::book::{Book, Mask};
+use super::book::{Book, Mask, WIDE};
 use crate::support::jit::{Output, program, run};
 use crate::support::people::{Person, alice, bob, carol, cron, mallory, root};
 use crate::support::server::Server;
@@ -20,7 +20,8 @@ pub struct Desk<'b, 's> {
 
 impl<'b, 's> Desk<'b, 's> {
     pub fn new(book: &'b mut Book, server: &'s Server) -> Self {
-        let shop = Shop::on(server);
+        let mut shop = Shop::on(server);
+        shop.jit.columns = WIDE;
         let mask = Mask::of_shop(&shop);
         Self { book, shop, mask }
     }

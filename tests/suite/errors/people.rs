@@ -1,6 +1,6 @@
 //! What an engineer and an approver meet: asking, deciding, giving back, the kill switch.
 
-use super::book::{Book, Mask};
+use super::book::{Book, Mask, WIDE};
 use crate::support::people::{Person, alice, bob, carol, dave, mallory};
 use crate::support::server::Server;
 use crate::support::shop::Shop;
@@ -84,7 +84,8 @@ fn with<'a>(first: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
 }
 
 pub fn all(book: &mut Book, server: &Server) {
-    let shop = Shop::with_policy(server, RULES);
+    let mut shop = Shop::with_policy(server, RULES);
+    shop.jit.columns = WIDE;
     let mask = Mask::of_shop(&shop);
     let mut it = Asked { book, shop, mask };
     typing(&mut it);

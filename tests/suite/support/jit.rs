@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(180);
 #[derive(Debug)]
 pub struct Install {
     folder: PathBuf,
+    /// How wide the terminal is said to be, where that matters.
+    pub columns: Option<u16>,
 }
 
 impl Install {
@@ -42,7 +44,8 @@ impl Install {
         for inner in ["etc/policies", "var/lib", "var/log", "secrets", "home"] {
             fs::create_dir_all(folder.join(inner)).expect("a folder under target");
         }
-        Self { folder }.settings("")
+        let columns = None;
+        Self { folder, columns }.settings("")
     }
 
     /// A path inside the installation.
@@ -139,6 +142,9 @@ impl Install {
             .env("HOME", self.home(person))
             .env("TZ", "UTC")
             .env("NO_COLOR", "1");
+        if let Some(columns) = self.columns {
+            command.env("COLUMNS", columns.to_string());
+        }
         command
     }
 
