@@ -77,7 +77,10 @@ async fn by_id(context: &Context, arguments: &cli::Revoke) -> Result<Exit> {
         ui::note("")?;
         let extent = Extent::of(&views);
         ui::note(&ui::paragraph(&format!("This ends {extent}."), 0))?;
-        ui::note("New requests stay possible; a revoke by selector holds them.")?;
+        ui::note(&ui::paragraph(
+            "New requests stay possible; a revoke by selector holds them.",
+            0,
+        ))?;
     }
     let Some(reason) = meant(arguments, "Take it away now?")? else {
         return Ok(Exit::Done);

@@ -81,7 +81,10 @@ pub async fn run(
             Ok(_) => {
                 decided.push(view.id.clone());
                 if view.requester == context.me.name {
-                    ui::note("will be rejected: nobody decides about their own request")?;
+                    ui::note(&ui::paragraph(
+                        "will be rejected: nobody decides about their own request",
+                        0,
+                    ))?;
                     worst = Exit::Refused;
                 } else if context.format == Format::Table {
                     worst = told(decide::tell(context, &[view.id]))?.max_with(worst);

@@ -45,9 +45,10 @@ impl Terminal {
     }
 
     pub fn sized(command: &Command, columns: u16, rows: u16) -> Self {
-        let mut keeper = Command::new("sh");
+        // Who runs the tests behind `&` has them ignore Ctrl-C; somebody at a terminal does not.
+        let mut keeper = Command::new("env");
         keeper
-            .args(["-c", KEEPER, "keeper"])
+            .args(["--default-signal=INT,QUIT", "sh", "-c", KEEPER, "keeper"])
             .arg(command.get_program())
             .args(command.get_args())
             .env_clear()
