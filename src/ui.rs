@@ -322,6 +322,11 @@ pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// Whether messages go to a terminal, where somebody reads them.
+pub fn is_read() -> bool {
+    io::stderr().is_terminal()
+}
+
 /// A paragraph, indented and broken at the terminal's width, or at 80 columns.
 pub fn paragraph(text: &str, indent: usize) -> String {
     hanging("", text, indent)

@@ -55,20 +55,30 @@ pub fn main(cli: Cli) -> Exit {
         }
         Err(error) => {
             let failure = classify(&error);
-            // Lines are ours; what stands in them may be somebody else's.
-            let lines: Vec<String> = failure.what.lines().map(ui::escape).collect();
-            let _ = ui::note(&format!("jit: {}", lines.join("\n")));
-            for hint in &failure.hints {
-                // A command is for typing; a sentence stands for itself.
-                let next = if hint.starts_with("jit ") {
-                    "next: "
-                } else {
-                    ""
-                };
-                let _ = ui::note(&format!("  {next}{}", ui::escape(hint)));
-            }
+            complain(&failure);
             failure.exit
         }
+    }
+}
+
+/// Says what failed and what to do next. Broken at words on a terminal; one line each elsewhere, for grep. What is
+/// for typing stays in one piece.
+fn complain(failure: &crate::failure::Failure) {
+    // Lines are ours; what stands in them may be somebody else's.
+    let lines = format!("jit: {}", failure.what);
+    for line in lines.lines() {
+        let _ = ui::note(&match ui::is_read() {
+            true => ui::paragraph(line, 0),
+            false => ui::escape(line),
+        });
+    }
+    for hint in &failure.hints {
+        // A command is for typing; a sentence stands for itself.
+        let _ = ui::note(&match (hint.starts_with("jit "), ui::is_read()) {
+            (true, _) => format!("  next: {}", ui::escape(hint)),
+            (false, true) => ui::paragraph(hint, 2),
+            (false, false) => format!("  {}", ui::escape(hint)),
+        });
     }
 }
 

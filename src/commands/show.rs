@@ -17,7 +17,7 @@ pub fn run(context: &Context, id: &str) -> Result<Exit> {
         Format::Table => {
             ui::say(&text(&view, context.now().at))?;
             if let Some(next) = next(&view, &context.me.name) {
-                ui::note(&format!("\n{next}"))?;
+                ui::note(&format!("\n{}", ui::paragraph(&next, 0)))?;
             }
         }
     }
@@ -114,9 +114,12 @@ pub fn text(view: &RequestView, now: At) -> String {
         );
     }
     if !view.will_read.is_empty() && !view.state.is_final() {
-        lines.push(format!(
-            "columns of these tables that {} will then be able to read",
-            ui::escape(view.grantee.as_str())
+        lines.push(ui::paragraph(
+            &format!(
+                "columns of these tables that {} will then be able to read",
+                view.grantee
+            ),
+            0,
         ));
         lines.extend(
             view.will_read
@@ -185,14 +188,15 @@ fn event_line(event: &serde_json::Value) -> String {
     let table = text("table");
     let why = text("why");
     let mut line = format!(
-        "  {at}Z  #{:<5} {:<13} {}",
+        "{at}Z  #{} {:<13} {}",
         event["seq"],
         text("event"),
-        ui::escape(text("actor"))
+        text("actor")
     );
     if !table.is_empty() {
-        line.push_str(&format!("  {}", ui::escape(table)));
+        line.push_str(&format!("  {table}"));
     }
+    let mut line = ui::paragraph(&line, 2);
     if !why.is_empty() {
         line.push('\n');
         line.push_str(&ui::paragraph(why, 6));
