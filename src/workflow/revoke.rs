@@ -8,9 +8,10 @@ mod record;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::access::plan::{self, Plan};
+use crate::access::plan::{self, Plan, Settlement};
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, Privilege, Request, RequestId, State, TargetName,
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Standing,
+    State, TargetName,
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, Verb};
@@ -145,9 +146,20 @@ pub async fn due(
         after: &after,
         evidence: &evidence,
     };
-    record(op, &due, &seen, engine, report)?;
+    let nothing_left = nothing_left(&plan, &after);
+    record(op, &due, &seen, engine, report).map_err(|error| match error {
+        Failing::Ledger(error) if nothing_left => Failing::Unrecorded(error),
+        error => error,
+    })?;
     failpoint::reach("revoke-recorded");
     Ok(())
+}
+
+/// Whether the catalog shows nothing more of what was due, whatever becomes of its record.
+fn nothing_left(plan: &Plan, after: &HashMap<PrivilegeKey, Standing>) -> bool {
+    let held = |standing: &Standing| matches!(standing, Standing::Held { .. });
+    let disputed = |settled: &plan::Settled| matches!(settled.how, Settlement::Disputed { .. });
+    !after.values().any(held) && !plan.settled.iter().any(disputed)
 }
 
 /// Requests of due leases whose GRANT may still be under way somewhere.

@@ -249,6 +249,10 @@ fn due_with(server: &Server, spoil: impl FnOnce(&SmallDisk), heal: impl FnOnce(&
     );
     assert!([5, 6].contains(&output.code), "loud: {output}");
     assert!(output.err.contains("ledger"), "says why: {output}");
+    assert!(
+        output.err.contains("seen gone from the catalog"),
+        "and that only the record is missing: {output}"
+    );
     heal(&disk);
     shop.sweep().ok();
     assert_eq!(shop.state(&id), "ended");

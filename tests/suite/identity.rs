@@ -300,6 +300,9 @@ fn whose_mailbox_it_is_is_who_acts(server: &Server) {
     shop.sweep().ok();
     assert!(shop.events("requested").is_empty());
     assert!(shop.rejections().is_empty(), "it is not even looked into");
+    shop.jit(&cron(), &["doctor"])
+        .exit(1)
+        .says(&format!("FAIL inbox              {}.1", alice().uid));
     // In his own mailbox the same bytes are his own request.
     shop.drop_into(&mallory(), "0000000000001-x.json", bytes.as_bytes());
     shop.sweep().ok();
