@@ -338,6 +338,18 @@ fn a_replayed_submission_has_no_second_effect(server: &Server) {
     shop.sweep().ok();
     assert_eq!(shop.state(id), "ended");
     assert!(!shop.reads("jitalice", "email"));
+    // Not even a rejection: and so a kill switch that is over does not begin again.
+    let lever = forge::submission(json!({"do": "revoke_all", "selector": {}, "reason": "fire"}));
+    shop.drop_into(&dave(), "0000000000001-a.json", &lever);
+    shop.sweep().ok();
+    shop.jit(&carol(), &["resume", "--reason", "out", "--yes"])
+        .ok();
+    let again = shop.lease(&alice(), "email", "1h");
+    shop.drop_into(&dave(), "0000000000002-b.json", &lever);
+    shop.sweep().ok();
+    assert_eq!(shop.state(&again), "active");
+    assert_eq!(shop.events("held").len(), 1);
+    assert_eq!(shop.rejections(), []);
 }
 
 fn others_see_neither_ledger_nor_mailboxes_nor_requests(server: &Server) {
