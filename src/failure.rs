@@ -85,7 +85,7 @@ pub fn classify(error: &anyhow::Error) -> Failure {
     }
     match error.downcast_ref::<Failing>() {
         Some(Failing::Engine(engine)) => engine_failure(engine, what),
-        Some(Failing::Ledger(store)) => store_failure(store, what),
+        Some(Failing::Ledger(store) | Failing::Unrecorded(store)) => store_failure(store, what),
         Some(Failing::Twins { .. }) => Failure::new(Exit::Settings, what).hint("jit settings"),
         Some(Failing::Audit(_)) => Failure::new(Exit::Audit, what).hint("jit doctor"),
         None => Failure::new(Exit::Failed, what),

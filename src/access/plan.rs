@@ -123,7 +123,7 @@ pub fn plan(
                 how: Settlement::Gone {
                     why: match lease.state {
                         LeaseState::Owed => "the privilege was never given".into(),
-                        _ => "somebody took the privilege away before us".into(),
+                        _ => "the privilege was not there any more when we came to take it".into(),
                     },
                 },
             }),

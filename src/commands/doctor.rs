@@ -61,6 +61,7 @@ pub async fn run(context: &Context) -> Result<Exit> {
         Reach::Operator(op) => {
             lines.extend(ledger(context, op));
             lines.extend(audit(context, op));
+            lines.extend(inbox(context, op));
             lines.extend(sweeps(context, op));
             lines.push(overdue(context));
             lines.extend(targets(context, op).await);
@@ -262,6 +263,31 @@ fn audit(context: &Context, op: &Operator) -> Vec<Line> {
         Err(error) => Line::bad("audit chain", format!("{error:#}"), "jit audit verify"),
     });
     lines
+}
+
+/// The name of what lies there is a stranger's choice: it is shown, and never part of a line to type.
+fn inbox(context: &Context, op: &Operator) -> Vec<Line> {
+    let path = context.settings.inbox.display();
+    match op.inbox.oddities() {
+        Ok(odd) if odd.is_empty() => vec![Line::good("inbox", path.to_string())],
+        Ok(odd) => odd
+            .iter()
+            .map(|oddity| {
+                Line::bad(
+                    "inbox",
+                    format!("{} is nobody's mailbox: {}", oddity.name, oddity.why),
+                    format!(
+                        "nothing in it is read; ask whose it is (ls -la {path}) and remove it as root"
+                    ),
+                )
+            })
+            .collect(),
+        Err(error) => vec![Line::bad(
+            "inbox",
+            error.to_string(),
+            "see disk and file modes",
+        )],
+    }
 }
 
 fn sweeps(context: &Context, op: &Operator) -> Vec<Line> {

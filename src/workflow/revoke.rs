@@ -8,9 +8,10 @@ mod record;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::access::plan::{self, Plan, Urgency};
+use crate::access::plan::{self, Plan, Settlement, Urgency};
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, Privilege, Request, RequestId, State, TargetName, Ttl,
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Standing,
+    State, TargetName, Ttl,
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, Verb};
@@ -133,8 +134,9 @@ pub async fn due(
         return close_finished(op, &due);
     }
 
-    if let Err(error) = announce(op, &mut due, &now, engine) {
-        report.ledger_error(&error);
+    let announced = announce(op, &mut due, &now, engine);
+    if let Err((error, _)) = &announced {
+        report.ledger_error(error);
     }
     failpoint::reach("revoke-announced");
     // The intent lines go out now where they can; nothing waits for them.
@@ -167,10 +169,22 @@ pub async fn due(
         told: told(&plan, &reports),
         after: &after,
         evidence: &evidence,
+        unannounced: announced.err().map(|(_, changes)| changes),
     };
-    record(op, &due, &seen, engine, report)?;
+    let nothing_left = nothing_left(&plan, &after);
+    record(op, &due, &seen, engine, report).map_err(|error| match error {
+        Failing::Ledger(error) if nothing_left => Failing::Unrecorded(error),
+        error => error,
+    })?;
     failpoint::reach("revoke-recorded");
     Ok(())
+}
+
+/// Whether the catalog shows nothing more of what was due, whatever becomes of its record.
+fn nothing_left(plan: &Plan, after: &HashMap<PrivilegeKey, Standing>) -> bool {
+    let held = |standing: &Standing| matches!(standing, Standing::Held { .. });
+    let disputed = |settled: &plan::Settled| matches!(settled.how, Settlement::Disputed { .. });
+    !after.values().any(held) && !plan.settled.iter().any(disputed)
 }
 
 /// Requests of due leases whose GRANT may still be under way somewhere.
@@ -188,12 +202,15 @@ fn unsure(due: &Due, now: &Now) -> Vec<RequestId> {
 
 /// Moves requests whose time is over to `revoking`, with a line a table. `due` is changed even where the ledger
 /// cannot be written: the REVOKEs go on.
+///
+/// # Errors
+/// The ledger's, with the changes that it could not take: they belong before whatever is recorded of these requests.
 fn announce(
     op: &Operator,
     due: &mut Due,
     now: &Now,
     engine: &dyn Engine,
-) -> Result<(), StoreError> {
+) -> Result<(), (StoreError, Vec<Change>)> {
     let mut expired: BTreeMap<RequestId, Vec<&Lease>> = BTreeMap::new();
     for lease in due
         .leases
@@ -242,11 +259,10 @@ fn announce(
         });
         moved.push(request);
     }
-    let result = commit_each(op, now, changes);
     for request in moved {
         due.requests.insert(request.id.clone(), request);
     }
-    result
+    commit_each(op, now, changes.clone()).map_err(|error| (error, changes))
 }
 
 fn privileges_of(leases: &[&Lease]) -> Vec<Privilege> {

@@ -16,6 +16,9 @@ pub enum Failing {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Ledger(#[from] StoreError),
+    /// The revokes were done and proven; the ledger could not take it.
+    #[error("it is seen gone from the catalog, but that could not be recorded: {0}")]
+    Unrecorded(StoreError),
     /// Two targets of the settings are one database.
     #[error("{target} and {twin} are one database; take one of them out of the settings")]
     Twins {
@@ -133,6 +136,7 @@ impl TargetReport {
             }
             Failing::Engine(error) => self.errors.push(error.to_string()),
             Failing::Ledger(error) => self.ledger_errors.push(error.to_string()),
+            error @ Failing::Unrecorded(_) => self.ledger_errors.push(error.to_string()),
             error @ Failing::Twins { .. } => self.errors.push(error.to_string()),
             Failing::Audit(error) => self.audit_errors.push(error),
         }

@@ -300,6 +300,9 @@ fn whose_mailbox_it_is_is_who_acts(server: &Server) {
     shop.sweep().ok();
     assert!(shop.events("requested").is_empty());
     assert!(shop.rejections().is_empty(), "it is not even looked into");
+    shop.jit(&cron(), &["doctor"])
+        .exit(1)
+        .says(&format!("FAIL inbox              {}.1", alice().uid));
     // In his own mailbox the same bytes are his own request.
     shop.drop_into(&mallory(), "0000000000001-x.json", bytes.as_bytes());
     shop.sweep().ok();
@@ -335,6 +338,18 @@ fn a_replayed_submission_has_no_second_effect(server: &Server) {
     shop.sweep().ok();
     assert_eq!(shop.state(id), "ended");
     assert!(!shop.reads("jitalice", "email"));
+    // Not even a rejection: and so a kill switch that is over does not begin again.
+    let lever = forge::submission(json!({"do": "revoke_all", "selector": {}, "reason": "fire"}));
+    shop.drop_into(&dave(), "0000000000001-a.json", &lever);
+    shop.sweep().ok();
+    shop.jit(&carol(), &["resume", "--reason", "out", "--yes"])
+        .ok();
+    let again = shop.lease(&alice(), "email", "1h");
+    shop.drop_into(&dave(), "0000000000002-b.json", &lever);
+    shop.sweep().ok();
+    assert_eq!(shop.state(&again), "active");
+    assert_eq!(shop.events("held").len(), 1);
+    assert_eq!(shop.rejections(), []);
 }
 
 fn others_see_neither_ledger_nor_mailboxes_nor_requests(server: &Server) {

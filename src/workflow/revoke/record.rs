@@ -24,6 +24,8 @@ pub struct Seen<'a> {
     pub told: HashMap<PrivilegeKey, Told>,
     pub after: &'a HashMap<PrivilegeKey, Standing>,
     pub evidence: &'a Evidence,
+    /// The announcement, where the ledger could not take it before the REVOKE.
+    pub unannounced: Option<Vec<Change>>,
 }
 
 /// What the engine said of the step that a privilege was in.
@@ -132,7 +134,7 @@ pub fn record(
     for lease in due.due(&now) {
         by_request.entry(&lease.id.request).or_default().push(lease);
     }
-    let mut changes = Vec::new();
+    let mut changes = seen.unannounced.clone().unwrap_or_default();
     for (id, leases) in by_request {
         let Some(request) = due.requests.get(id) else {
             continue;

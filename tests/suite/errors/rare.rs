@@ -131,6 +131,10 @@ pub fn all(book: &mut Book, source: &[(String, String)]) {
             "no policy lets you ask for a column",
         ),
         ("No home", "there is no home folder to write to"),
+        (
+            "Taken back, and not recorded: the next sweep records it",
+            "it is seen gone from the catalog",
+        ),
         ("Handed in, and not taken up", "it lies in the inbox"),
         ("No random numbers", "no random numbers"),
         (

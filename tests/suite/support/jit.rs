@@ -294,11 +294,15 @@ impl Output {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in {self}"))
     }
 
-    /// Standard output or standard error must hold this text.
+    /// Standard output or standard error must hold this text, wherever its lines break.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
+        let within = |said: &str| {
+            let in_one_line: Vec<&str> = said.split_whitespace().collect();
+            said.contains(text) || in_one_line.join(" ").contains(text)
+        };
         assert!(
-            self.out.contains(text) || self.err.contains(text),
+            within(&self.out) || within(&self.err),
             "{text:?} is not in {self}"
         );
         self
