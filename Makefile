@@ -5,6 +5,7 @@
 # make generate   completions/ and man/, from the command line's definition and docs/
 # make install    PREFIX=/usr/local and DESTDIR= as usual; UNITS=no leaves out systemd's units; make uninstall
 # make deb        a Debian package in target/debian
+# make static     one file without shared libraries, for any Linux of this processor
 # make demo    the main job, played on throwaway servers; KEEP=1 leaves them up
 # make errors  writes docs/errors.md anew, from the program itself
 # make clean-servers   removes all that setup put under target/
@@ -23,7 +24,7 @@ left_out := $(filter-out $(chosen),$(known))
 skips := $(foreach server,$(left_out),--skip on_$(server))
 say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVERS): every test of $(left_out)",true)
 
-.PHONY: all setup build test lint demo errors clean-servers generate release install uninstall deb
+.PHONY: all setup build test lint demo errors clean-servers generate release install uninstall deb static
 
 all: build
 
@@ -113,6 +114,9 @@ uninstall:
 
 deb: release
 	@packaging/deb "$(CARGO_TARGET_DIR)"
+
+static:
+	@packaging/static "$(abspath $(CARGO_TARGET_DIR))"
 
 # ---------------------------------------------------------------------------------------------------------------------
 
