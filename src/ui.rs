@@ -127,26 +127,26 @@ fn grid(mut cells: Vec<Vec<String>>, columns: usize, room: usize, long: Long) ->
         return stacked(&cells, &widths, last, room, long);
     }
     let left = room - before;
-    let mut lines = Vec::new();
-    for row in &cells {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(cell);
-            line.push_str(&" ".repeat(width - cell.width() + GAP));
-        }
-        let text = row.get(last).map_or("", String::as_str);
-        let pieces = match long {
-            Long::Broken => broken(text, left),
-            Long::Cut => vec![cut(text, left)],
-        };
-        for (place, piece) in pieces.iter().enumerate() {
-            if place > 0 {
-                line = " ".repeat(before);
-            }
-            lines.push(format!("{line}{piece}").trim_end().to_owned());
+    for row in &mut cells {
+        row.resize(columns, String::new());
+        if let Some(text) = row.last_mut() {
+            *text = match long {
+                Long::Broken => broken(text, left).join("\n"),
+                Long::Cut => cut(text, left),
+            };
         }
     }
-    lines
+    laid_out(cells)
+}
+
+/// In columns; every cell as wide as it is. Cells are cut and broken before, for the crate breaks what people copy.
+fn laid_out(cells: Vec<Vec<String>>) -> Vec<String> {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING).add_rows(cells);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, GAP as u16));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
 fn widest(cells: &[Vec<String>], place: usize) -> usize {
