@@ -142,11 +142,16 @@ fn grid(mut cells: Vec<Vec<String>>, columns: usize, room: usize, long: Long) ->
 /// In columns; every cell as wide as it is. Cells are cut and broken before, for the crate breaks what people copy.
 fn laid_out(cells: Vec<Vec<String>>) -> Vec<String> {
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING).add_rows(cells);
+    table
+        .load_style(comfy_table::presets::NOTHING)
+        .add_rows(cells);
     for column in table.column_iter_mut() {
         column.set_padding((0, GAP as u16));
     }
-    table.lines().map(|line| line.trim_end().to_owned()).collect()
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
 }
 
 fn widest(cells: &[Vec<String>], place: usize) -> usize {

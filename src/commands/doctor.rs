@@ -123,7 +123,7 @@ fn look_at(file: &Path) -> String {
 }
 
 /// What to do about a target that does not let us in. Not what [`crate::failure`] says: that sends people here.
-fn let_us_in(context: &Context, name: &TargetName, error: &EngineError) -> String {
+pub fn let_us_in(context: &Context, name: &TargetName, error: &EngineError) -> String {
     let file = context.settings.path.display();
     match error {
         EngineError::Unreachable { .. } => format!(
@@ -139,6 +139,9 @@ fn let_us_in(context: &Context, name: &TargetName, error: &EngineError) -> Strin
         ),
         EngineError::NoPassword { .. } => format!(
             "set targets.{name}.password in {file} to {{file: PATH}}, {{command: […]}} or {{credential: NAME}}"
+        ),
+        EngineError::Untrusted { .. } => format!(
+            "set the host, sslmode= or sslrootcert= in targets.{name}.url in {file}, or give the server another certificate"
         ),
         _ => format!("jit setup {name}"),
     }

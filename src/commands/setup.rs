@@ -11,7 +11,7 @@ use crate::ui::{self, Format};
 use crate::workflow::Rules;
 
 use super::context::{Context, Reach};
-use super::words;
+use super::{doctor, words};
 
 pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
     let name = words::target(
@@ -56,6 +56,14 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
                 .hint(format!("jit setup {name} --as-url URL"))
                 .into());
         }
+        Err(error) if arguments.as_url.is_some() => {
+            let hints = as_url_hints(&error);
+            let mut failure = classify(&error.into());
+            if !hints.is_empty() {
+                failure.hints = hints;
+            }
+            return Err(failure.into());
+        }
         connected => connected?,
     };
     let catalog = engine.catalog().await?;
@@ -92,7 +100,7 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
             }
         }
         if !arguments.undo {
-            ui::note("Next: jit sweep, jit doctor")?;
+            ui::note(&next(context, &name, &own).await)?;
         }
         return Ok(Exit::Done);
     }
@@ -101,6 +109,46 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
         Format::Table => print(&name, &groups)?,
     }
     Ok(Exit::Done)
+}
+
+/// What to do where the URL of `--as-url` leads nowhere: the target's own settings are not what is wrong.
+fn as_url_hints(error: &EngineError) -> Vec<String> {
+    let hint = match error {
+        EngineError::NoPassword { .. } => {
+            "for --as-url it comes from PGPASSWORD or ~/.pgpass, on MySQL and MariaDB from ~/.my.cnf"
+        }
+        EngineError::Untrusted { .. } => {
+            "set the host, sslmode= or sslrootcert= in the URL of --as-url"
+        }
+        EngineError::Unreachable { .. } | EngineError::Denied { .. } => {
+            "check the URL of --as-url, and its password"
+        }
+        _ => return Vec::new(),
+    };
+    vec![hint.to_owned()]
+}
+
+/// What to type after a set-up. An account that it made has no password yet.
+async fn next(context: &Context, name: &TargetName, own: &Address) -> String {
+    match engines::connect(own).await {
+        Ok(_) => "Next: jit sweep, jit doctor".to_owned(),
+        Err(EngineError::NoPassword { .. } | EngineError::Denied { .. }) => ui::paragraph(
+            &format!(
+                "Next: give {} a password there, and tell jit where it is (targets.{name}.password in the settings); \
+                 then: jit sweep, jit doctor",
+                own.user
+            ),
+            0,
+        ),
+        Err(error) => ui::paragraph(
+            &format!(
+                "Our own account, {}, cannot log in yet: {error}. Next: {}; then: jit sweep, jit doctor",
+                own.user,
+                doctor::let_us_in(context, name, &error)
+            ),
+            0,
+        ),
+    }
 }
 
 fn print(name: &TargetName, groups: &[SetupGroup]) -> Result<()> {

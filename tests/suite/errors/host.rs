@@ -374,6 +374,12 @@ pub fn targets(book: &mut Book, server: &Server) {
         &cron(),
         &["setup", "--as-url", "db1"],
     );
+    let nobody = own.url("nobody", &desk.shop.database);
+    desk.fails(
+        "Set up through a URL whose account is not let in",
+        &cron(),
+        &["setup", "--as-url", &nobody],
+    );
     desk.shop.edit(
         "etc/policies/shop.yaml",
         "columns: [ssn]",
