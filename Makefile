@@ -2,6 +2,7 @@
 # make build   the program, target/debug/jit
 # make test    every test, on real servers; SERVERS=postgres,mysql narrows
 # make lint    formatting, and clippy with warnings as errors
+# make msrv    that the oldest Rust of Cargo.toml builds all of it; needs rustup
 # make generate   completions/ and man/, from the command line's definition and docs/
 # make install    PREFIX=/usr/local and DESTDIR= as usual; UNITS=no leaves out systemd's units; make uninstall
 # make deb        a Debian package in target/debian
@@ -24,7 +25,7 @@ left_out := $(filter-out $(chosen),$(known))
 skips := $(foreach server,$(left_out),--skip on_$(server))
 say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVERS): every test of $(left_out)",true)
 
-.PHONY: all setup build test lint demo errors clean-servers generate release install uninstall deb static
+.PHONY: all setup build test lint demo errors clean-servers generate release install uninstall deb static msrv
 
 all: build
 
@@ -43,6 +44,10 @@ test: setup
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features failpoints -- -D warnings
+
+msrv:
+	rustup run --install $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) \
+		cargo check --locked --all-targets --features failpoints --target-dir $(CARGO_TARGET_DIR)/msrv
 
 generate:
 	cargo run --locked --quiet -- generate .

@@ -62,7 +62,7 @@ mod tests {
     use rusqlite::Connection;
 
     use super::super::migrate::in_memory;
-    use super::{self as sql};
+    use crate::stores::sqlite::statements as sql;
 
     fn plan_of(connection: &Connection, statement: &str) -> Vec<String> {
         let mut explain = connection
