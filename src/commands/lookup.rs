@@ -6,6 +6,7 @@ use crate::access::ids::is_prefix;
 use crate::access::{Now, Request, RequestId, State};
 use crate::failure::{Exit, Failure};
 use crate::stores::FindRequests;
+use crate::ui;
 use crate::workflow::mailbox::{self, PersonView};
 use crate::workflow::view::{self, RequestView};
 
@@ -66,6 +67,12 @@ pub fn list(context: &Context, filter: &Filter) -> Result<Vec<RequestView>> {
             let Some(seen) = context.mailbox_view()? else {
                 return Ok(Vec::new());
             };
+            if seen.left_out > 0 {
+                ui::note(&format!(
+                    "{} more are not in your mailbox: there are too many; an operator sees all",
+                    ui::count(seen.left_out, "request")
+                ))?;
+            }
             let all: Vec<RequestView> = match filter.which {
                 Which::AwaitingMe => seen.awaiting,
                 Which::Mine => seen.requests,

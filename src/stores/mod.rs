@@ -142,6 +142,12 @@ pub trait Ledger {
 
     fn request(&self, id: &RequestId) -> Result<Option<Request>, StoreError>;
     fn requests(&self, find: &FindRequests) -> Result<Vec<Request>, StoreError>;
+    /// The same one by one, for those who need not have all of them at once. An error of `take` ends it.
+    fn each_request(
+        &self,
+        find: &FindRequests,
+        take: &mut dyn FnMut(Request) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError>;
     fn leases(&self, find: &FindLeases) -> Result<Vec<Lease>, StoreError>;
     /// Those that hold now, and with `ended` the others too. Oldest first.
     fn holds(&self, ended: bool) -> Result<Vec<Hold>, StoreError>;
@@ -161,7 +167,13 @@ pub trait Ledger {
 
     /// Writes all or nothing. Events get their numbers, `at` (= `now.at`) and hashes here; the latest instant
     /// seen moves on to `now`, never back. Returns the numbers given.
-    fn commit(&self, now: &Now, change: Change) -> Result<std::ops::Range<u64>, StoreError>;
+    fn commit(&self, now: &Now, change: Change) -> Result<std::ops::Range<u64>, StoreError> {
+        self.commit_all(now, std::slice::from_ref(&change))
+    }
+
+    /// The same for several changes, whose events follow each other in the order of the changes: all or nothing of
+    /// all of them, as if they were one.
+    fn commit_all(&self, now: &Now, changes: &[Change]) -> Result<std::ops::Range<u64>, StoreError>;
 
     /// The line with this number, and the first `limit` lines after it that exist: for the journal and `verify`.
     fn lines_after(&self, seq: u64, limit: usize) -> Result<Vec<OwedLine>, StoreError>;

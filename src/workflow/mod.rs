@@ -64,17 +64,7 @@ pub(crate) fn commit_each(
     if changes.is_empty() {
         return Ok(());
     }
-    let all = Change {
-        effects: changes
-            .iter()
-            .flat_map(|c| c.effects.iter().cloned())
-            .collect(),
-        events: changes
-            .iter()
-            .flat_map(|c| c.events.iter().cloned())
-            .collect(),
-    };
-    match op.ledger.commit(now, all) {
+    match op.ledger.commit_all(now, &changes) {
         Err(StoreError::Conflict(_)) => {}
         other => return other.map(|_| ()),
     }

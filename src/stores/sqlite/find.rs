@@ -30,13 +30,26 @@ impl SqliteLedger {
     }
 
     pub(super) fn find_requests(&self, find: &FindRequests) -> Result<Vec<Request>, StoreError> {
+        let mut found = Vec::new();
+        self.find_each_request(find, &mut |request| {
+            found.push(request);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    pub(super) fn find_each_request(
+        &self,
+        find: &FindRequests,
+        take: &mut dyn FnMut(Request) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let prefix = find.id_prefix.as_deref();
         // Ids are ASCII: DEL stands behind every character of theirs.
         let prefix_end = prefix.map(|prefix| format!("{prefix}\u{7f}"));
         let states = find.states.as_ref().map(words);
         let limit = find.limit.map_or(-1, |n| i64::try_from(n).unwrap_or(-1));
         self.reading(|connection| {
-            rows::documents(
+            rows::each_document(
                 connection,
                 way(find),
                 named_params! {
@@ -49,6 +62,7 @@ impl SqliteLedger {
                     ":ended_since": find.ended_since.map(At::millis),
                     ":limit": limit,
                 },
+                |request| Ok(take(request)?),
             )
         })
     }

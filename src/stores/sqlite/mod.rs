@@ -66,6 +66,14 @@ impl Ledger for SqliteLedger {
         self.find_requests(find)
     }
 
+    fn each_request(
+        &self,
+        find: &FindRequests,
+        take: &mut dyn FnMut(Request) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.find_each_request(find, take)
+    }
+
     fn leases(&self, find: &FindLeases) -> Result<Vec<Lease>, StoreError> {
         self.find_leases(find)
     }
@@ -107,8 +115,8 @@ impl Ledger for SqliteLedger {
         Ok((seq, hash.to_string()))
     }
 
-    fn commit(&self, now: &Now, change: Change) -> Result<std::ops::Range<u64>, StoreError> {
-        self.write(|transaction| commit::apply(transaction, &self.id, &self.host, now, &change))
+    fn commit_all(&self, now: &Now, changes: &[Change]) -> Result<std::ops::Range<u64>, StoreError> {
+        self.write(|transaction| commit::apply(transaction, &self.id, &self.host, now, changes))
     }
 
     fn lines_after(&self, seq: u64, limit: usize) -> Result<Vec<OwedLine>, StoreError> {
