@@ -14,6 +14,7 @@ pub mod history;
 pub mod look;
 pub mod mailbox;
 pub mod overdue;
+pub mod portions;
 pub mod publish;
 pub mod recover;
 pub mod remember;
@@ -55,18 +56,18 @@ impl Operator {
 }
 
 /// Commits all changes in one transaction; where one of them meets a conflict, each by itself, leaving out those
-/// that do: somebody else has moved that request, and the next look sees it.
+/// that do: somebody else has moved that request, and the next look sees it. Whether none did.
 pub(crate) fn commit_each(
     op: &Operator,
     now: &Now,
     changes: Vec<Change>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     if changes.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     match op.ledger.commit_all(now, &changes) {
         Err(StoreError::Conflict(_)) => {}
-        other => return other.map(|_| ()),
+        other => return other.map(|_| true),
     }
     for change in changes {
         match op.ledger.commit(now, change) {
@@ -74,5 +75,5 @@ pub(crate) fn commit_each(
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(false)
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::access::plan::{self, Plan};
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, Privilege, Request, RequestId, State, TargetName,
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, Request, RequestId, State, TargetName, waves,
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, Verb};
@@ -29,6 +29,8 @@ pub struct Due {
     /// The due leases, and every live one that shares a privilege with one of them.
     pub leases: Vec<Lease>,
     pub requests: HashMap<RequestId, Request>,
+    /// Only these requests' leases may count as due: of others not all leases are here. `None`: all may.
+    portion: Option<HashSet<RequestId>>,
 }
 
 impl Due {
@@ -47,16 +49,43 @@ impl Due {
             .into_iter()
             .map(|request| (request.id.clone(), request))
             .collect();
-        Ok(Self { leases, requests })
+        Ok(Self {
+            leases,
+            requests,
+            portion: None,
+        })
     }
 
     /// Whether a lease must end now: its request is being taken, or its time is over.
     pub fn is_due(&self, lease: &Lease, now: &Now) -> bool {
-        lease.is_due(now)
-            || self
-                .requests
-                .get(&lease.id.request)
-                .is_none_or(|request| request.state == State::Revoking)
+        let request = &lease.id.request;
+        let portion = self.portion.as_ref();
+        portion.is_none_or(|portion| portion.contains(request))
+            && (lease.is_due(now)
+                || self
+                    .requests
+                    .get(request)
+                    .is_none_or(|request| request.state == State::Revoking))
+    }
+
+    /// The same of these requests alone.
+    fn of(op: &Operator, target: &TargetName, ids: &[RequestId]) -> Result<Self, StoreError> {
+        let find = FindLeases::OfWithSharers(target.clone(), ids.to_vec());
+        let leases = op.ledger.leases(&find)?;
+        let mut requests = HashMap::new();
+        for lease in &leases {
+            let id = &lease.id.request;
+            if !requests.contains_key(id)
+                && let Some(request) = op.ledger.request(id)?
+            {
+                requests.insert(id.clone(), request);
+            }
+        }
+        Ok(Self {
+            leases,
+            requests,
+            portion: Some(ids.iter().cloned().collect()),
+        })
     }
 
     fn due(&self, now: &Now) -> Vec<&Lease> {
@@ -99,7 +128,35 @@ pub async fn due(
     report: &mut TargetReport,
 ) -> Result<(), Failing> {
     let now = op.now();
-    let mut due = Due::read(op, target, &now)?;
+    let mut taken = false;
+    let mut unwritten = None;
+    for wave in waves::of(&op.ledger.due_keys(target, &now)?) {
+        match take(op, target, engine, report, &wave, &now).await {
+            Ok(some) => taken |= some,
+            // What cannot be written down now is taken all the same.
+            Err(error @ Failing::Ledger(_)) => {
+                taken = true;
+                unwritten.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if !taken {
+        close_finished(op, target)?;
+    }
+    unwritten.map_or(Ok(()), Err)
+}
+
+/// One portion of what is due; whether any of it was to be taken here.
+async fn take(
+    op: &Operator,
+    target: &TargetName,
+    engine: &mut dyn Engine,
+    report: &mut TargetReport,
+    wave: &[RequestId],
+    now: &Now,
+) -> Result<bool, Failing> {
+    let mut due = Due::of(op, target, wave)?;
     let elsewhere: HashSet<LeaseId> = due
         .leases
         .iter()
@@ -107,11 +164,11 @@ pub async fn due(
         .map(|lease| lease.id.clone())
         .collect();
     due.leases.retain(|lease| !elsewhere.contains(&lease.id));
-    if due.due(&now).is_empty() {
-        return close_finished(op, &due);
+    if due.due(now).is_empty() {
+        return Ok(false);
     }
 
-    if let Err(error) = announce(op, &mut due, &now, engine) {
+    if let Err(error) = announce(op, &mut due, now, engine) {
         report.ledger_error(&error);
     }
     failpoint::reach("revoke-announced");
@@ -119,12 +176,12 @@ pub async fn due(
     if let Err(error) = super::publish::journal(op) {
         report.audit_error(&error);
     }
-    let unsure: Vec<RequestId> = unsure(&due, &now);
+    let unsure: Vec<RequestId> = unsure(&due, now);
     if !unsure.is_empty() {
         engine.end_own(&unsure).await?;
     }
 
-    let plan = plan(op, target, &due, &now, engine).await?;
+    let plan = plan(op, target, &due, now, engine).await?;
     let reports = engine.revoke(&plan.steps).await;
     failpoint::reach("revoke-sent");
     let taken: Vec<Privilege> = plan
@@ -137,7 +194,7 @@ pub async fn due(
     } else {
         explained(op, target, engine, &taken).await?
     };
-    let evidence = Evidence::gather(engine, &due, &now, &plan, &taken).await;
+    let evidence = Evidence::gather(engine, &due, now, &plan, &taken).await;
     report.sessions += evidence.sessions.len();
     let seen = Seen {
         plan: &plan,
@@ -147,7 +204,7 @@ pub async fn due(
     };
     record(op, &due, &seen, engine, report)?;
     failpoint::reach("revoke-recorded");
-    Ok(())
+    Ok(true)
 }
 
 /// Requests of due leases whose GRANT may still be under way somewhere.
@@ -175,7 +232,7 @@ fn announce(
     for lease in due
         .leases
         .iter()
-        .filter(|l| l.state.is_live() && l.is_due(now))
+        .filter(|l| l.state.is_live() && l.is_due(now) && due.is_due(l, now))
     {
         expired
             .entry(lease.id.request.clone())
@@ -223,7 +280,7 @@ fn announce(
     for request in moved {
         due.requests.insert(request.id.clone(), request);
     }
-    result
+    result.map(|_| ())
 }
 
 fn privileges_of(leases: &[&Lease]) -> Vec<Privilege> {
@@ -231,15 +288,19 @@ fn privileges_of(leases: &[&Lease]) -> Vec<Privilege> {
 }
 
 /// Requests in `revoking` whose last lease was ended elsewhere: by a person who settled it, or before a crash.
-fn close_finished(op: &Operator, due: &Due) -> Result<(), Failing> {
+fn close_finished(op: &Operator, target: &TargetName) -> Result<(), Failing> {
     let now = op.now();
     let mut changes = Vec::new();
-    for request in due.requests.values().filter(|r| r.state == State::Revoking) {
+    for request in op.ledger.requests(&FindRequests {
+        states: Some(vec![State::Revoking]),
+        target: Some(target.clone()),
+        ..FindRequests::default()
+    })? {
         let leases = op.ledger.leases(&FindLeases::Of(request.id.clone()))?;
         if leases.iter().any(|lease| lease.state.is_live()) {
             continue;
         }
-        let mut ended = request.clone();
+        let mut ended = request;
         finish(&mut ended, &now);
         changes.push(Change {
             effects: vec![Effect::SaveRequest {

@@ -1,11 +1,16 @@
 //! Everything that is read.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::error::{Doing, Fault};
 use super::{SqliteLedger, rows, statements as sql};
 use crate::access::hold::Hold;
-use crate::access::{At, BootInstant, Lease, Person, Request, RequestId, State};
+use crate::access::{
+    At, BootInstant, Lease, Now, Person, PrivilegeKey, Request, RequestId, ServerIdentity, State,
+    TargetName,
+};
 use crate::stores::{
     DrainedSubmission, Fact, FindLeases, FindRequests, OwedLine, Seen, StoreError,
 };
@@ -84,6 +89,14 @@ impl SqliteLedger {
                     ":boot_millis": stored(now.boot.millis),
                 },
             ),
+            FindLeases::OfWithSharers(target, requests) => rows::documents(
+                connection,
+                sql::LEASES_LIVE_OF_REQUESTS,
+                named_params! {
+                    ":target": target.0,
+                    ":requests": serde_json::to_string(requests)?,
+                },
+            ),
             FindLeases::LiveWithKeys(target, keys) => rows::documents(
                 connection,
                 sql::LEASES_LIVE_WITH_KEYS,
@@ -95,6 +108,55 @@ impl SqliteLedger {
                 named_params! { ":target": target.0, ":since": since.millis() },
             ),
         })
+    }
+
+    pub(super) fn find_due_keys(
+        &self,
+        target: &TargetName,
+        now: &Now,
+    ) -> Result<Vec<(RequestId, PrivilegeKey)>, StoreError> {
+        self.reading(|connection| {
+            let mut statement = connection.prepare_cached(sql::LEASE_KEYS_DUE)?;
+            let mut rows = statement.query(named_params! {
+                ":target": target.0,
+                ":at": now.at.millis(),
+                ":boot": now.boot.boot,
+                ":boot_millis": stored(now.boot.millis),
+            })?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let id: String = row.get(0)?;
+                let id = id.parse().map_err(|error: crate::access::ids::NotAnId| {
+                    Fault::Document(error.to_string())
+                })?;
+                found.push((id, PrivilegeKey(row.get(1)?)));
+            }
+            Ok(found)
+        })
+    }
+
+    pub(super) fn find_live_keys(
+        &self,
+        target: &TargetName,
+    ) -> Result<HashSet<PrivilegeKey>, StoreError> {
+        self.reading(|connection| {
+            let mut statement = connection.prepare_cached(sql::LEASE_KEYS_LIVE)?;
+            let rows = statement.query_map([&target.0], |row| row.get(0).map(PrivilegeKey))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    pub(super) fn find_live_targets(&self) -> Result<Vec<TargetName>, StoreError> {
+        let found =
+            self.reading(|connection| rows::texts(connection, sql::LEASE_TARGETS_LIVE, []))?;
+        Ok(found.into_iter().map(TargetName).collect())
+    }
+
+    pub(super) fn find_live_servers(
+        &self,
+        target: &TargetName,
+    ) -> Result<Vec<ServerIdentity>, StoreError> {
+        self.reading(|connection| rows::documents(connection, sql::LEASE_SERVERS_LIVE, [&target.0]))
     }
 
     pub(super) fn find_holds(&self, ended: bool) -> Result<Vec<Hold>, StoreError> {

@@ -12,13 +12,16 @@ mod reserve;
 mod rows;
 mod statements;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
 use crate::access::hold::Hold;
-use crate::access::{Lease, LedgerId, Now, Request, RequestId};
+use crate::access::{
+    Lease, LedgerId, Now, PrivilegeKey, Request, RequestId, ServerIdentity, TargetName,
+};
 use crate::stores::{
     Change, DrainedSubmission, Fact, FindLeases, FindRequests, Ledger, Lock, OwedLine, Seen,
     StoreError,
@@ -78,6 +81,26 @@ impl Ledger for SqliteLedger {
         self.find_leases(find)
     }
 
+    fn due_keys(
+        &self,
+        target: &TargetName,
+        now: &Now,
+    ) -> Result<Vec<(RequestId, PrivilegeKey)>, StoreError> {
+        self.find_due_keys(target, now)
+    }
+
+    fn live_keys(&self, target: &TargetName) -> Result<HashSet<PrivilegeKey>, StoreError> {
+        self.find_live_keys(target)
+    }
+
+    fn live_targets(&self) -> Result<Vec<TargetName>, StoreError> {
+        self.find_live_targets()
+    }
+
+    fn live_servers(&self, target: &TargetName) -> Result<Vec<ServerIdentity>, StoreError> {
+        self.find_live_servers(target)
+    }
+
     fn holds(&self, ended: bool) -> Result<Vec<Hold>, StoreError> {
         self.find_holds(ended)
     }
@@ -115,7 +138,11 @@ impl Ledger for SqliteLedger {
         Ok((seq, hash.to_string()))
     }
 
-    fn commit_all(&self, now: &Now, changes: &[Change]) -> Result<std::ops::Range<u64>, StoreError> {
+    fn commit_all(
+        &self,
+        now: &Now,
+        changes: &[Change],
+    ) -> Result<std::ops::Range<u64>, StoreError> {
         self.write(|transaction| commit::apply(transaction, &self.id, &self.host, now, changes))
     }
 
