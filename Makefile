@@ -2,6 +2,7 @@
 # make build   the program, target/debug/jit
 # make test    every test, on real servers; SERVERS=postgres,mysql narrows
 # make lint    formatting, and clippy with warnings as errors
+# make bench   the figures of benches/README.md, on throwaway servers; ONLY=sweep,start SERVERS=postgres ROUNDS=3 narrow
 # make demo    the main job, played on throwaway servers; KEEP=1 leaves them up
 # make clean-servers   removes all that setup put under target/
 
@@ -18,7 +19,7 @@ left_out := $(filter-out $(chosen),$(known))
 skips := $(foreach server,$(left_out),--skip on_$(server))
 say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVERS): every test of $(left_out)",true)
 
-.PHONY: all setup build test lint demo clean-servers
+.PHONY: all setup build test lint bench demo clean-servers
 
 all: build
 
@@ -37,6 +38,11 @@ test: setup
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features failpoints -- -D warnings
+
+# The program that ships, measured by a bench program that need not be fast itself.
+bench: setup
+	cargo build --locked --release --bin jit --example read_yaml
+	JIT_TEST_PROGRAM=$${JIT_TEST_PROGRAM:-target/release/jit} SERVERS="$(SERVERS)" cargo bench --locked --profile dev --bench figures
 
 demo:
 	@demo/run
