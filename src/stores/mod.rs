@@ -173,7 +173,8 @@ pub trait Ledger {
 
     /// The same for several changes, whose events follow each other in the order of the changes: all or nothing of
     /// all of them, as if they were one.
-    fn commit_all(&self, now: &Now, changes: &[Change]) -> Result<std::ops::Range<u64>, StoreError>;
+    fn commit_all(&self, now: &Now, changes: &[Change])
+    -> Result<std::ops::Range<u64>, StoreError>;
 
     /// The line with this number, and the first `limit` lines after it that exist: for the journal and `verify`.
     fn lines_after(&self, seq: u64, limit: usize) -> Result<Vec<OwedLine>, StoreError>;

@@ -288,7 +288,9 @@ impl<'a> Texts<'a> {
     }
 
     fn short(&mut self) -> Rc<str> {
-        let text = self.short.get_or_insert_with(|| json(&in_short(self.request)));
+        let text = self
+            .short
+            .get_or_insert_with(|| json(&in_short(self.request)));
         text.clone()
     }
 }

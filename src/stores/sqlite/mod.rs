@@ -115,7 +115,11 @@ impl Ledger for SqliteLedger {
         Ok((seq, hash.to_string()))
     }
 
-    fn commit_all(&self, now: &Now, changes: &[Change]) -> Result<std::ops::Range<u64>, StoreError> {
+    fn commit_all(
+        &self,
+        now: &Now,
+        changes: &[Change],
+    ) -> Result<std::ops::Range<u64>, StoreError> {
         self.write(|transaction| commit::apply(transaction, &self.id, &self.host, now, changes))
     }
 
