@@ -14,7 +14,8 @@ pub const REQUEST: usize = 2;
 ///
 /// `due` are the due leases, ordered by key. Requests that share a privilege are never torn apart: who takes it for
 /// one of them takes it for all. Neighbours by key stay neighbours, so that the REVOKEs of one table can be merged.
-pub fn of(due: &[(RequestId, PrivilegeKey)]) -> Vec<Vec<RequestId>> {
+/// A portion weighs at most `heaviest`, unless one such group alone weighs more.
+pub fn of(due: &[(RequestId, PrivilegeKey)], heaviest: usize) -> Vec<Vec<RequestId>> {
     let mut places: HashMap<&RequestId, usize> = HashMap::new();
     let mut leases: Vec<usize> = Vec::new();
     let mut requests: Vec<&RequestId> = Vec::new();
@@ -48,10 +49,10 @@ pub fn of(due: &[(RequestId, PrivilegeKey)]) -> Vec<Vec<RequestId>> {
         together[group].1 += leases[place] + REQUEST;
     }
     let mut waves: Vec<Vec<RequestId>> = Vec::new();
-    let mut weight = HEAVIEST;
+    let mut weight = heaviest;
     for (requests, more) in together {
         match waves.last_mut() {
-            Some(wave) if weight + more <= HEAVIEST => wave.extend(requests),
+            Some(wave) if weight + more <= heaviest => wave.extend(requests),
             _ => {
                 weight = 0;
                 waves.push(requests);
@@ -89,12 +90,12 @@ mod tests {
 
     #[test]
     fn nothing_due_is_no_wave() {
-        assert!(of(&[]).is_empty());
+        assert!(of(&[], HEAVIEST).is_empty());
     }
 
     #[test]
     fn a_few_go_at_once() {
-        let waves = of(&due(&[(1, 1), (2, 2), (3, 3)]));
+        let waves = of(&due(&[(1, 1), (2, 2), (3, 3)]), HEAVIEST);
         assert_eq!(waves.len(), 1);
         assert_eq!(waves[0].len(), 3);
     }
@@ -102,7 +103,7 @@ mod tests {
     #[test]
     fn many_go_in_portions_and_each_once() {
         let pairs: Vec<_> = (0..10_000).map(|n| (n, n)).collect();
-        let waves = of(&due(&pairs));
+        let waves = of(&due(&pairs), HEAVIEST);
         assert_eq!(waves.len(), 5);
         let mut all: Vec<RequestId> = waves.concat();
         assert_eq!(all.len(), 10_000);
@@ -115,11 +116,11 @@ mod tests {
     fn requests_that_share_a_privilege_stay_together() {
         // A chain from end to end: each shares one key with the next.
         let chain: Vec<_> = (0..10_000).flat_map(|n| [(n, n), (n, n + 1)]).collect();
-        assert_eq!(of(&due(&chain)).len(), 1);
+        assert_eq!(of(&due(&chain), HEAVIEST).len(), 1);
         // The first and the last of many.
         let mut pairs: Vec<_> = (0..10_000).map(|n| (n, n)).collect();
         pairs.push((0, 9_999));
-        let waves = of(&due(&pairs));
+        let waves = of(&due(&pairs), HEAVIEST);
         let with = |n: usize| waves.iter().position(|wave| wave.contains(&id(n)));
         assert_eq!(with(0), with(9_999));
         assert!(waves.len() > 1);

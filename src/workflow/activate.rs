@@ -8,7 +8,7 @@ use crate::access::{
     Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Standing,
     State, TargetName,
 };
-use crate::audit::event::EventKind;
+use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, GrantOrder, Report, Verb};
 use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
@@ -88,12 +88,17 @@ async fn some(
             }
         };
         match objection {
-            Some(why) => failed.push(fail(op, request, why, &now)),
+            Some(why) => {
+                report
+                    .failures
+                    .push(format!("request {} failed: {why}", request.id));
+                failed.push(fail(op, request, why, &now));
+            }
             None => ready.push((request, survey)),
         }
     }
     report.failed += failed.len();
-    commit_each(op, &now, failed)?;
+    commit_each(op, &now, &failed)?;
     if ready.is_empty() {
         return Ok(());
     }
@@ -220,24 +225,8 @@ fn intend(
         request.state = State::Granting;
         request.expires_at = Some(now.at.plus(ttl));
         let mut change = Change::default();
-        for (subject, leases) in events::by_subject(&leases) {
-            let mut line = events::of_leases(
-                EventKind::Granting,
-                &op.itself(),
-                &request,
-                &subject,
-                &leases,
-                Some(engine.flavour().kind.word()),
-            );
-            line.sql = vec![
-                engine.sql(
-                    Verb::Grant,
-                    &leases
-                        .iter()
-                        .map(|l| l.privilege.clone())
-                        .collect::<Vec<_>>(),
-                ),
-            ];
+        for (mut line, leases) in lines(op, EventKind::Granting, &request, &leases, Some(engine)) {
+            line.sql = vec![grant_sql(engine, &leases)];
             change.events.push(line);
         }
         change.effects.push(Effect::SaveRequest {
@@ -253,7 +242,7 @@ fn intend(
         changes.push(change);
         intents.push(Intent { request, leases });
     }
-    if commit_each(op, &now, changes)? {
+    if commit_each(op, &now, &changes)? {
         return Ok(intents);
     }
     // Those that somebody cancelled in this very moment met a conflict and are not granting.
@@ -297,6 +286,8 @@ pub async fn carry_out(
             }
             Some(why) => {
                 report.failed += 1;
+                let id = &intent.request.id;
+                report.failures.push(format!("request {id} failed: {why}"));
                 undo = true;
                 changes.push(backed_out(op, intent, &why, Some(engine)));
             }
@@ -306,7 +297,7 @@ pub async fn carry_out(
         effects: sharers,
         events: Vec::new(),
     });
-    commit_each(op, &now, changes)?;
+    commit_each(op, &now, &changes)?;
     failpoint::reach("grant-recorded");
     if undo {
         Box::pin(revoke::due(op, &intents[0].request.target, engine, report)).await?;
@@ -357,24 +348,14 @@ fn granted(
     request.granted_at = Some(now.at);
     request.outcome = None;
     let mut change = Change::default();
-    for (subject, leases) in events::by_subject(&intent.leases) {
-        let mut line = events::of_leases(
-            EventKind::Granted,
-            &op.itself(),
-            &request,
-            &subject,
-            &leases,
-            Some(engine.flavour().kind.word()),
-        );
-        line.sql = vec![
-            engine.sql(
-                Verb::Grant,
-                &leases
-                    .iter()
-                    .map(|l| l.privilege.clone())
-                    .collect::<Vec<_>>(),
-            ),
-        ];
+    for (mut line, leases) in lines(
+        op,
+        EventKind::Granted,
+        &request,
+        &intent.leases,
+        Some(engine),
+    ) {
+        line.sql = vec![grant_sql(engine, &leases)];
         line.batch = answer.batch.clone();
         events::observe(&mut line, "row", json!("present"));
         let readable: Vec<_> = request
@@ -411,15 +392,7 @@ fn backed_out(op: &Operator, intent: &Intent, why: &str, engine: Option<&dyn Eng
     });
     request.outcome = Some(why.to_owned());
     let mut change = Change::default();
-    for (subject, leases) in events::by_subject(&intent.leases) {
-        let mut line = events::of_leases(
-            EventKind::GrantFailed,
-            &op.itself(),
-            &request,
-            &subject,
-            &leases,
-            engine.map(|engine| engine.flavour().kind.word()),
-        );
+    for (mut line, _) in lines(op, EventKind::GrantFailed, &request, &intent.leases, engine) {
         line.why = Some(why.to_owned());
         change.events.push(line);
     }
@@ -430,6 +403,29 @@ fn backed_out(op: &Operator, intent: &Intent, why: &str, engine: Option<&dyn Eng
     change
 }
 
+/// The lines about the leases of one request, one a table, each with the leases that it is about.
+fn lines<'l>(
+    op: &Operator,
+    kind: EventKind,
+    request: &Request,
+    leases: &'l [Lease],
+    engine: Option<&dyn Engine>,
+) -> Vec<(Draft, Vec<&'l Lease>)> {
+    let word = engine.map(|engine| engine.flavour().kind.word());
+    events::by_subject(leases)
+        .into_iter()
+        .map(|(subject, leases)| {
+            let line = events::of_leases(kind, &op.itself(), request, &subject, &leases, word);
+            (line, leases)
+        })
+        .collect()
+}
+
+fn grant_sql(engine: &dyn Engine, leases: &[&Lease]) -> String {
+    let privileges: Vec<Privilege> = leases.iter().map(|l| l.privilege.clone()).collect();
+    engine.sql(Verb::Grant, &privileges)
+}
+
 /// Takes intents back that were never sent.
 pub fn give_up(op: &Operator, intents: &[Intent], why: &str) -> Result<(), StoreError> {
     let now = op.now();
@@ -437,7 +433,7 @@ pub fn give_up(op: &Operator, intents: &[Intent], why: &str) -> Result<(), Store
         .iter()
         .map(|intent| backed_out(op, intent, why, None))
         .collect();
-    commit_each(op, &now, changes).map(|_| ())
+    commit_each(op, &now, &changes).map(|_| ())
 }
 
 /// On MySQL our own GRANT of a privilege that another live lease shares renews the row's stamp: theirs must follow,

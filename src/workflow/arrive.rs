@@ -99,7 +99,7 @@ async fn some(
             }],
         });
     }
-    commit_each(op, &now, changes)?;
+    commit_each(op, &now, &changes)?;
     Ok(())
 }
 
@@ -221,7 +221,7 @@ fn in_words(problem: &SurveyProblem) -> String {
             near: names,
         } => {
             format!(
-                "there is no account {grantee}{}; a DBA makes it, or the settings name another under people:",
+                "there is no account {grantee}{}; a DBA makes it, or `people:` in the settings names another",
                 near(names)
             )
         }
@@ -239,7 +239,7 @@ fn in_words(problem: &SurveyProblem) -> String {
                     table: table.clone(),
                     columns: columns.clone()
                 },
-                sql.join(" ")
+                sql.join("; ")
             )
         }
     }

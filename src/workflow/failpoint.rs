@@ -1,7 +1,13 @@
 //! Places where a test may kill or hold the program, between any two effects. Compiled only with the feature
 //! `failpoints`, which only the tests use; without it a place is nothing at all.
 //!
-//! `JIT_FAILPOINT=place=kill` ends the process there as SIGKILL does; `place=wait:FILE` holds it until FILE is there.
+//! `JIT_FAILPOINT=place=kill` ends the process there as SIGKILL does, `place=kill:N` where it comes there for the Nth
+//! time; `place=wait:FILE` holds it until FILE is there, and `place=slow:MILLISECONDS` makes it take that long each
+//! time.
+//!
+//! `JIT_PORTION=N` makes what is due or approved go in portions of that weight, so that a few leases are many portions.
+
+use crate::access::waves::HEAVIEST;
 
 /// Every place, for the test that goes through them all.
 pub const PLACES: &[&str] = &[
@@ -29,13 +35,22 @@ pub fn reach(place: &str) {
     if name != place {
         return;
     }
-    if what == "kill" {
-        let _ =
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    if let Some(nth) = what.strip_prefix("kill") {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static REACHED: AtomicUsize = AtomicUsize::new(0);
+        let times = REACHED.fetch_add(1, Ordering::Relaxed) + 1;
+        if nth.is_empty() || nth == format!(":{times}") {
+            let _ = rustix::process::kill_process(
+                rustix::process::getpid(),
+                rustix::process::Signal::KILL,
+            );
+        }
     } else if let Some(file) = what.strip_prefix("wait:") {
         while !std::path::Path::new(file).exists() {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
+    } else if let Some(Ok(time)) = what.strip_prefix("slow:").map(str::parse) {
+        std::thread::sleep(std::time::Duration::from_millis(time));
     }
 }
 
@@ -43,3 +58,17 @@ pub fn reach(place: &str) {
 #[cfg(not(feature = "failpoints"))]
 #[inline]
 pub fn reach(_place: &str) {}
+
+/// What a portion may weigh.
+#[cfg(feature = "failpoints")]
+pub fn portion() -> usize {
+    let asked = std::env::var("JIT_PORTION").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(HEAVIEST)
+}
+
+/// What a portion may weigh.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub fn portion() -> usize {
+    HEAVIEST
+}

@@ -60,17 +60,17 @@ impl Operator {
 pub(crate) fn commit_each(
     op: &Operator,
     now: &Now,
-    changes: Vec<Change>,
+    changes: &[Change],
 ) -> Result<bool, StoreError> {
     if changes.is_empty() {
         return Ok(true);
     }
-    match op.ledger.commit_all(now, &changes) {
+    match op.ledger.commit_all(now, changes) {
         Err(StoreError::Conflict(_)) => {}
         other => return other.map(|_| true),
     }
     for change in changes {
-        match op.ledger.commit(now, change) {
+        match op.ledger.commit_all(now, std::slice::from_ref(change)) {
             Ok(_) | Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(error),
         }

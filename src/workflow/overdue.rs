@@ -99,7 +99,7 @@ pub fn complain(op: &Operator, name: &TargetName, why: &str) -> Result<(), Store
             events,
         });
     }
-    commit_each(op, &now, changes).map(|_| ())
+    commit_each(op, &now, &changes).map(|_| ())
 }
 
 pub fn still_due(

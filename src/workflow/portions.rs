@@ -1,10 +1,10 @@
 //! Many requests, cut into portions: a step needs room for one of them, however many there are.
 
-use crate::access::waves::{HEAVIEST, REQUEST};
+use crate::access::waves::REQUEST;
 use crate::access::{Request, RequestId, State};
 use crate::stores::{FindRequests, StoreError};
 
-use super::Operator;
+use super::{Operator, failpoint};
 
 /// The requests that are found and fit, neighbours by table so that their statements can be merged.
 pub fn of(
@@ -24,10 +24,11 @@ pub fn of(
     })?;
     found.sort();
     let mut portions: Vec<Vec<RequestId>> = Vec::new();
-    let mut weight = HEAVIEST;
+    let heaviest = failpoint::portion();
+    let mut weight = heaviest;
     for (_, id, more) in found {
         match portions.last_mut() {
-            Some(portion) if weight + more <= HEAVIEST => portion.push(id),
+            Some(portion) if weight + more <= heaviest => portion.push(id),
             _ => {
                 weight = 0;
                 portions.push(vec![id]);

@@ -8,9 +8,10 @@ mod record;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::access::plan::{self, Plan};
+use crate::access::plan::{self, Plan, Settlement, Urgency};
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, Privilege, Request, RequestId, State, TargetName, waves,
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Standing,
+    State, TargetName, Ttl, waves,
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, Verb};
@@ -22,7 +23,11 @@ use super::target::{Failing, TargetReport};
 use super::{Operator, commit_each, failpoint};
 
 use evidence::Evidence;
-use record::{Seen, failures, finish, record};
+use record::{Seen, finish, record, told};
+
+/// How long others' locks may hold up what has expired: with a sweep every minute, the first one that meets a
+/// bystander's lock tells of it, and the next ends the session.
+const GRACE: Ttl = Ttl::from_secs(60);
 
 /// What must go, from the ledger alone.
 pub struct Due {
@@ -88,6 +93,24 @@ impl Due {
         })
     }
 
+    /// How urgently a lease must end, if it must: pressing where it has expired a while ago, where somebody pulled the
+    /// kill switch, and where nobody was entitled to it. What was only given back early was its owner's until then.
+    pub fn urgency(&self, lease: &Lease, now: &Now) -> Option<Urgency> {
+        if !self.is_due(lease, now) {
+            return None;
+        }
+        let ended = self
+            .requests
+            .get(&lease.id.request)
+            .and_then(|request| request.ended.as_ref());
+        let pressing = lease.is_due(&now.earlier(GRACE))
+            || matches!(ended, Some(Ended::Revoked { .. } | Ended::Failed { .. }));
+        Some(match pressing {
+            true => Urgency::Pressing,
+            false => Urgency::Usual,
+        })
+    }
+
     fn due(&self, now: &Now) -> Vec<&Lease> {
         self.leases
             .iter()
@@ -112,7 +135,7 @@ pub async fn plan(
     Ok(plan::plan(
         now,
         &due.leases,
-        &|lease| due.is_due(lease, now),
+        &|lease| due.urgency(lease, now),
         &observed,
     ))
 }
@@ -129,22 +152,33 @@ pub async fn due(
 ) -> Result<(), Failing> {
     let now = op.now();
     let mut taken = false;
-    let mut unwritten = None;
-    for wave in waves::of(&op.ledger.due_keys(target, &now)?) {
+    let mut worst: Option<Failing> = None;
+    for wave in waves::of(&op.ledger.due_keys(target, &now)?, failpoint::portion()) {
         match take(op, target, engine, report, &wave, &now).await {
             Ok(some) => taken |= some,
-            // What cannot be written down now is taken all the same.
-            Err(error @ Failing::Ledger(_)) => {
+            Err(Failing::Engine(error)) if error.is_unreachable() => return Err(error.into()),
+            // What cannot be looked at or written down in one portion is no reason to leave the next.
+            Err(error) => {
                 taken = true;
-                unwritten.get_or_insert(error);
+                if worst.as_ref().is_none_or(|worst| weight(&error) > weight(worst)) {
+                    worst = Some(error);
+                }
             }
-            Err(error) => return Err(error),
         }
     }
     if !taken {
         close_finished(op, target)?;
     }
-    unwritten.map_or(Ok(()), Err)
+    worst.map_or(Ok(()), Err)
+}
+
+/// Which of several failures is told: what is still there is worse than what is gone and not written down.
+fn weight(failing: &Failing) -> u8 {
+    match failing {
+        Failing::Unrecorded(_) => 0,
+        Failing::Ledger(_) => 1,
+        Failing::Engine(_) | Failing::Twins { .. } | Failing::Audit(_) => 2,
+    }
 }
 
 /// One portion of what is due; whether any of it was to be taken here.
@@ -168,8 +202,9 @@ async fn take(
         return Ok(false);
     }
 
-    if let Err(error) = announce(op, &mut due, now, engine) {
-        report.ledger_error(&error);
+    let announced = announce(op, &mut due, now, engine);
+    if let Err((error, _)) = &announced {
+        report.ledger_error(error);
     }
     failpoint::reach("revoke-announced");
     // The intent lines go out now where they can; nothing waits for them.
@@ -183,6 +218,7 @@ async fn take(
 
     let plan = plan(op, target, &due, now, engine).await?;
     let reports = engine.revoke(&plan.steps).await;
+    report.ended(&reports);
     failpoint::reach("revoke-sent");
     let taken: Vec<Privilege> = plan
         .steps
@@ -198,13 +234,25 @@ async fn take(
     report.sessions += evidence.sessions.len();
     let seen = Seen {
         plan: &plan,
-        failures: failures(&plan, &reports),
+        told: told(&plan, &reports),
         after: &after,
         evidence: &evidence,
+        unannounced: announced.err().map(|(_, changes)| changes),
     };
-    record(op, &due, &seen, engine, report)?;
+    let nothing_left = nothing_left(&plan, &after);
+    record(op, &due, &seen, engine, report).map_err(|error| match error {
+        Failing::Ledger(error) if nothing_left => Failing::Unrecorded(error),
+        error => error,
+    })?;
     failpoint::reach("revoke-recorded");
     Ok(true)
+}
+
+/// Whether the catalog shows nothing more of what was due, whatever becomes of its record.
+fn nothing_left(plan: &Plan, after: &HashMap<PrivilegeKey, Standing>) -> bool {
+    let held = |standing: &Standing| matches!(standing, Standing::Held { .. });
+    let disputed = |settled: &plan::Settled| matches!(settled.how, Settlement::Disputed { .. });
+    !after.values().any(held) && !plan.settled.iter().any(disputed)
 }
 
 /// Requests of due leases whose GRANT may still be under way somewhere.
@@ -222,12 +270,15 @@ fn unsure(due: &Due, now: &Now) -> Vec<RequestId> {
 
 /// Moves requests whose time is over to `revoking`, with a line a table. `due` is changed even where the ledger
 /// cannot be written: the REVOKEs go on.
+///
+/// # Errors
+/// The ledger's, with the changes that it could not take: they belong before whatever is recorded of these requests.
 fn announce(
     op: &Operator,
     due: &mut Due,
     now: &Now,
     engine: &dyn Engine,
-) -> Result<(), StoreError> {
+) -> Result<(), (StoreError, Vec<Change>)> {
     let mut expired: BTreeMap<RequestId, Vec<&Lease>> = BTreeMap::new();
     for lease in due
         .leases
@@ -276,11 +327,13 @@ fn announce(
         });
         moved.push(request);
     }
-    let result = commit_each(op, now, changes);
     for request in moved {
         due.requests.insert(request.id.clone(), request);
     }
-    result.map(|_| ())
+    match commit_each(op, now, &changes) {
+        Ok(_) => Ok(()),
+        Err(error) => Err((error, changes)),
+    }
 }
 
 fn privileges_of(leases: &[&Lease]) -> Vec<Privilege> {
@@ -310,6 +363,6 @@ fn close_finished(op: &Operator, target: &TargetName) -> Result<(), Failing> {
             events: Vec::new(),
         });
     }
-    commit_each(op, &now, changes)?;
+    commit_each(op, &now, &changes)?;
     Ok(())
 }

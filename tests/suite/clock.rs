@@ -1,36 +1,17 @@
 //! Time: a lease ends when it should even if somebody turns the clock, and nothing is given by a clock that is
 //! behind. The wall clock is really another one for the program (libfaketime); the boot clock is the machine's.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::support::jit::{Output, program, run};
+use crate::support::jit::{Output, run};
 use crate::support::people::{Person, alice, bob, carol, cron, root};
-use crate::support::process::CURE;
 use crate::support::server::Server;
 use crate::support::shop::Shop;
 use crate::support::{on_every_server, on_postgres};
 
 /// Runs a command with its wall clock set: `-1d`, `+90m`.
-fn at(shop: &Shop<'_>, offset: &str, person: &Person, arguments: &[&str]) -> Output {
-    let library: PathBuf = std::fs::read_dir("/usr/lib")
-        .expect("a folder")
-        .flatten()
-        .map(|entry| entry.path().join("faketime/libfaketime.so.1"))
-        .find(|path| path.exists())
-        .unwrap_or_else(|| panic!("no libfaketime; {CURE}"));
-    // Behind the change of user: what libfaketime shares belongs to the one whose program loads it first.
-    let mut command = person.command("env");
-    command
-        .arg(format!("LD_PRELOAD={}", library.display()))
-        .arg(format!("FAKETIME={offset}"))
-        .args(["DONT_FAKE_MONOTONIC=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"])
-        .arg(program())
-        .args(arguments);
-    for (name, value) in shop.jit.command(person, &[]).get_envs() {
-        command.env(name, value.unwrap_or_default());
-    }
-    run(&mut command, "")
+pub fn at(shop: &Shop<'_>, offset: &str, person: &Person, arguments: &[&str]) -> Output {
+    run(&mut shop.jit.command_at(offset, person, arguments), "")
 }
 
 on_every_server!(

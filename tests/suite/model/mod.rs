@@ -1,0 +1,99 @@
+//! Random sequences of everything that a person, a DBA and a crash can do, on real servers, compared after each step
+//! with a small model of who may read what. A failing sequence is shrunk; the shortest ones are kept in `cases/`.
+//!
+//! `make test` plays the kept cases and a few random sequences; `make torture SEED=… MINUTES=…` goes on for as long
+//! as it is told.
+
+mod play;
+mod step;
+mod sweep;
+mod world;
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::support::on_every_server;
+use crate::support::server::Server;
+
+use play::{FIGURES, play};
+use step::{Step, sequence};
+
+on_every_server!(what_can_be_read_is_what_the_model_says);
+
+/// Steps of a random sequence.
+const LONGEST: usize = 40;
+/// The seed of the random sequences of `make test`.
+const SEED: u64 = 5;
+
+fn what_can_be_read_is_what_the_model_says(server: &Server) {
+    // One of its own: it is killed.
+    let server = server.another(&[]);
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let seed = number("JIT_TORTURE_SEED").unwrap_or(SEED);
+    let begun = Instant::now();
+    match number("JIT_TORTURE_MINUTES") {
+        None => random(&server, seed),
+        Some(minutes) => {
+            let mut seed = seed;
+            while begun.elapsed() < Duration::from_secs(60 * minutes) {
+                random(&server, seed);
+                seed += 1;
+            }
+        }
+    }
+    eprintln!(
+        "{server:?}: seed {seed}, {:.0} s; so far {} sequences, {} steps, {} sweeps, {} kills of jit, {} of a server",
+        begun.elapsed().as_secs_f64(),
+        FIGURES.sequences.load(Ordering::Relaxed),
+        FIGURES.steps.load(Ordering::Relaxed),
+        FIGURES.sweeps.load(Ordering::Relaxed),
+        FIGURES.kills.load(Ordering::Relaxed),
+        FIGURES.deaths.load(Ordering::Relaxed),
+    );
+}
+
+/// One random sequence; where it breaks a law, the shortest that still does.
+fn random(server: &Server, seed: u64) {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let mut tree = sequence(LONGEST).new_tree(&mut runner).expect("a sequence");
+    let Err(mut why) = attempt(server, &tree.current()) else {
+        return;
+    };
+    let begun = Instant::now();
+    let length = tree.current().len();
+    let mut shortest = tree.current();
+    let mut smaller = tree.simplify();
+    while smaller && begun.elapsed() < Duration::from_secs(300) {
+        match attempt(server, &tree.current()) {
+            Err(said) => {
+                shortest = tree.current();
+                why = said;
+                smaller = tree.simplify();
+            }
+            Ok(()) => smaller = tree.complicate(),
+        }
+    }
+    panic!(
+        "seed {seed}, {length} steps, shrunk to {}:\n{}\n{why}",
+        shortest.len(),
+        serde_json::to_string(&shortest).expect("plain data")
+    );
+}
+
+/// Plays a sequence; a panic of the tests' own is a failure like any other.
+fn attempt(server: &Server, steps: &[Step]) -> Result<(), String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| play(server, steps))).unwrap_or_else(
+        |panic| {
+            Err(panic
+                .downcast_ref::<String>()
+                .cloned()
+                .unwrap_or_else(|| "a panic".to_owned()))
+        },
+    )
+}

@@ -1,0 +1,269 @@
+//! The one invariant, whatever broke: after the faults stopped and one sweep ran, what every account can really read
+//! equals what the ledger says and what was there before, nothing is overdue, no privilege that was there before is
+//! missing, and the audit chain verifies with no event lost or doubled.
+//!
+//! ```ignore
+//! let before = Before::of(&shop);
+//! // … faults …
+//! before.nothing_is_left_behind(&shop);
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jit::access::{Identity, Lease, LeaseState, State};
+use jit::stores::sqlite::SqliteLedger;
+use jit::stores::{FindLeases, FindRequests, Ledger};
+
+use super::client::Session;
+use super::people::cron;
+use super::server::Kind;
+use super::shop::Shop;
+
+/// Account (without the shop's suffix), table, column: what somebody can read.
+pub type Cell = (String, String, String);
+
+/// The accounts of a shop that receive access.
+pub const ACCOUNTS: [&str; 5] = ["jitalice", "jitbob", "jitcarol", "jitdave", "jitmallory"];
+
+/// What accounts could read, and which privileges others than `jit` had given, before anything was asked for.
+#[derive(Clone, Debug)]
+pub struct Before {
+    reads: BTreeSet<Cell>,
+    rows: BTreeSet<String>,
+}
+
+impl Before {
+    pub fn of(shop: &Shop<'_>) -> Self {
+        Self {
+            reads: readable(shop),
+            rows: foreign_rows(shop),
+        }
+    }
+
+    /// Sweeps once, which must succeed, and looks at everything.
+    #[track_caller]
+    pub fn nothing_is_left_behind(&self, shop: &Shop<'_>) {
+        shop.sweep().ok();
+        let ledger = ledger(shop);
+        let wanted: BTreeSet<Cell> = self.reads.union(&leased(shop, &ledger)).cloned().collect();
+        assert_eq!(
+            readable(shop),
+            wanted,
+            "what can be read (left) is what the ledger says and what was there before (right)"
+        );
+        let missing: Vec<_> = self.rows.difference(&foreign_rows(shop)).cloned().collect();
+        assert!(missing.is_empty(), "was there before: {missing:#?}");
+        nothing_is_overdue(&ledger);
+        audit_is_whole(shop, &ledger);
+    }
+}
+
+/// The shop's ledger, read here and not by a command.
+#[track_caller]
+pub fn ledger(shop: &Shop<'_>) -> SqliteLedger {
+    SqliteLedger::open(&shop.jit.ledger()).expect("the shop's ledger")
+}
+
+/// Tables and their columns as the catalog has them now.
+pub fn tables(shop: &Shop<'_>) -> BTreeMap<String, Vec<String>> {
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let sql = format!(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = '{}'",
+        shop.schema()
+    );
+    for row in shop.dba(&sql) {
+        let [Some(table), Some(column)] = row.as_slice() else {
+            panic!("a name is NULL: {row:?}")
+        };
+        tables
+            .entry(table.clone())
+            .or_default()
+            .push(column.clone());
+    }
+    tables
+}
+
+/// What every account can really read: each logs in and tries each column of each table.
+#[track_caller]
+pub fn readable(shop: &Shop<'_>) -> BTreeSet<Cell> {
+    readable_by(shop, &ACCOUNTS)
+}
+
+/// The same for some accounts.
+#[track_caller]
+pub fn readable_by(shop: &Shop<'_>, accounts: &[&str]) -> BTreeSet<Cell> {
+    let tables = tables(shop);
+    let mut cells = BTreeSet::new();
+    for account in accounts {
+        let mut session = match Session::open(shop.server, &shop.as_account(account)) {
+            Ok(session) => session,
+            // no such account now
+            Err(refused) if ["28P01", "28000", "1045"].contains(&refused.code.as_str()) => continue,
+            Err(refused) => panic!("{account} cannot log in: {refused}"),
+        };
+        for (table, columns) in &tables {
+            for column in columns {
+                match session.sql(&format!("SELECT {column} FROM {}", shop.table(table))) {
+                    Ok(_) => {
+                        cells.insert(((*account).to_owned(), table.clone(), column.clone()));
+                    }
+                    Err(refused) => assert!(
+                        ["42501", "1142", "1143", "1044"].contains(&refused.code.as_str()),
+                        "{account} reads {table}.{column}: {refused}"
+                    ),
+                }
+            }
+        }
+    }
+    cells
+}
+
+/// What live leases of the ledger open now, by identity on Postgres and by name elsewhere.
+pub fn leased(shop: &Shop<'_>, ledger: &dyn Ledger) -> BTreeSet<Cell> {
+    let tables = tables(shop);
+    let live = ledger.leases(&FindLeases::Live(None)).expect("readable");
+    live.iter()
+        .filter_map(|lease| cell_of(shop, lease))
+        .filter(|(_, table, column)| tables.get(table).is_some_and(|all| all.contains(column)))
+        .collect()
+}
+
+/// What a lease opens, by the names of today; `None` where nothing is left of it.
+fn cell_of(shop: &Shop<'_>, lease: &Lease) -> Option<Cell> {
+    let (login, table, column) = match &lease.privilege.identity {
+        Identity::PostgresColumn {
+            relation,
+            attnum,
+            role,
+            ..
+        } => {
+            let sql = format!(
+                "SELECT r.rolname, c.relname, a.attname FROM pg_roles r, pg_class c JOIN pg_attribute a ON \
+                 a.attrelid = c.oid WHERE r.oid = {role} AND c.oid = {relation} AND a.attnum = {attnum} \
+                 AND NOT a.attisdropped"
+            );
+            let rows = shop.dba(&sql);
+            let row = rows.first()?;
+            (row[0].clone()?, row[1].clone()?, row[2].clone()?)
+        }
+        Identity::MysqlColumn {
+            table,
+            column,
+            user,
+            ..
+        } => (user.clone(), table.clone(), column.clone()),
+        Identity::PostgresSchema { .. } => return None,
+    };
+    let account = login.strip_suffix(&format!("_{}", shop.suffix))?;
+    Some((account.to_owned(), table, column))
+}
+
+/// Privileges on the shop's tables that somebody else than `jit` has given, as text.
+pub fn foreign_rows(shop: &Shop<'_>) -> BTreeSet<String> {
+    let sql = match shop.server.kind() {
+        Kind::Postgres => format!(
+            "SELECT x.grantee::regrole::text || ' ' || x.privilege_type || ' on ' || x.what || ' by ' || \
+             x.grantor::regrole::text || ' ' || x.is_grantable FROM ( \
+             SELECT c.relname || '' AS what, (aclexplode(c.relacl)).* FROM pg_class c \
+             WHERE c.relnamespace = 'public'::regnamespace \
+             UNION ALL SELECT c.relname || '.' || a.attname, (aclexplode(a.attacl)).* FROM pg_class c \
+             JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relnamespace = 'public'::regnamespace \
+             AND NOT a.attisdropped) x \
+             WHERE x.grantor::regrole::text <> 'jit_grantor_{}'",
+            shop.suffix
+        ),
+        Kind::Mysql | Kind::Mariadb => format!(
+            "SELECT CONCAT(User, ' ', Column_priv, ' on ', Table_name, '.', Column_name) FROM mysql.columns_priv \
+             WHERE Db = '{0}' AND User <> '{1}' \
+             UNION ALL SELECT CONCAT(User, ' ', Table_priv, ' on ', Table_name) FROM mysql.tables_priv \
+             WHERE Db = '{0}' AND Table_priv <> ''",
+            shop.database,
+            shop.login("jitadmin")
+        ),
+    };
+    shop.dba(&sql)
+        .into_iter()
+        .map(|row| row[0].clone().expect("a text"))
+        .collect()
+}
+
+/// Nothing that should be gone is still owed.
+#[track_caller]
+pub fn nothing_is_overdue(ledger: &dyn Ledger) {
+    let unsettled: Vec<_> = ledger
+        .requests(&FindRequests {
+            states: Some(vec![State::Granting, State::Revoking]),
+            ..FindRequests::default()
+        })
+        .expect("readable")
+        .into_iter()
+        .map(|request| (request.id, request.state, request.outcome))
+        .collect();
+    assert!(unsettled.is_empty(), "unsettled: {unsettled:#?}");
+    let now = jit::workflow::clock::now();
+    let due: Vec<_> = ledger
+        .leases(&FindLeases::Live(None))
+        .expect("readable")
+        .into_iter()
+        .filter(|lease| lease.is_due(&now))
+        .collect();
+    assert!(due.is_empty(), "overdue: {due:#?}");
+}
+
+/// The chain verifies; the file's lines are the ledger's, each once; and each lease's story is told once.
+#[track_caller]
+pub fn audit_is_whole(shop: &Shop<'_>, ledger: &dyn Ledger) {
+    shop.jit(&cron(), &["audit", "verify"]).ok();
+    let text = std::fs::read_to_string(shop.jit.audit()).expect("the audit file");
+    let written: Vec<&str> = text.split_inclusive('\n').collect();
+    let owed = ledger.lines_after(0, usize::MAX / 4).expect("readable");
+    let known: Vec<&str> = owed.iter().map(|owed| owed.line.as_str()).collect();
+    assert!(
+        written == known,
+        "the file has {} lines and the ledger {}; the first that differs: {:?}",
+        written.len(),
+        known.len(),
+        written.iter().zip(&known).position(|(a, b)| a != b)
+    );
+    let events: Vec<serde_json::Value> = known
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect();
+    let requests = ledger.requests(&FindRequests::default()).expect("readable");
+    for request in requests {
+        let leases = ledger
+            .leases(&FindLeases::Of(request.id.clone()))
+            .expect("readable");
+        for lease in &leases {
+            let (Some(table), Some(column)) = (
+                lease.privilege.named.table(),
+                lease.privilege.named.column(),
+            ) else {
+                continue;
+            };
+            // Names may have changed since; the request has the ones it was asked by, and the events either.
+            let told = |kinds: &[&str]| -> usize {
+                events
+                    .iter()
+                    .filter(|event| {
+                        event["request"] == request.id.as_str()
+                            && kinds.contains(&event["event"].as_str().unwrap_or_default())
+                            && event["table"] == table.to_string()
+                            && event["columns"]
+                                .as_array()
+                                .is_some_and(|all| all.iter().any(|c| *c == column.0.as_str()))
+                            && (event["event"] != "kept" || event["ended_at"].is_string())
+                    })
+                    .count()
+            };
+            let ended = told(&["revoked", "gone", "kept"]);
+            let wanted = usize::from(!lease.state.is_live());
+            assert_eq!(ended, wanted, "ends told of {lease:#?}");
+            if matches!(lease.state, LeaseState::Held) {
+                assert_eq!(told(&["granted"]), 1, "grants told of {lease:#?}");
+            }
+            assert!(told(&["granted"]) <= 1, "grants told of {lease:#?}");
+            assert_eq!(told(&["granting"]), 1, "intents told of {lease:#?}");
+        }
+    }
+}
