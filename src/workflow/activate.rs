@@ -429,7 +429,7 @@ fn grant_sql(engine: &dyn Engine, leases: &[&Lease]) -> String {
 /// Takes intents back that were never sent.
 pub fn give_up(op: &Operator, intents: &[Intent], why: &str) -> Result<(), StoreError> {
     let now = op.now();
-    let changes = intents
+    let changes: Vec<Change> = intents
         .iter()
         .map(|intent| backed_out(op, intent, why, None))
         .collect();

@@ -160,7 +160,10 @@ pub async fn due(
             // What cannot be looked at or written down in one portion is no reason to leave the next.
             Err(error) => {
                 taken = true;
-                if worst.as_ref().is_none_or(|worst| weight(&error) > weight(worst)) {
+                if worst
+                    .as_ref()
+                    .is_none_or(|worst| weight(&error) > weight(worst))
+                {
                     worst = Some(error);
                 }
             }
