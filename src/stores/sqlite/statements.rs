@@ -146,6 +146,14 @@ mod tests {
                 "SEARCH r USING INDEX requests_by_state (state=?)",
             ),
             (
+                sql::LEASE_KEYS_DUE,
+                "SEARCH l USING INDEX sqlite_autoindex_leases_1 (request=?)",
+            ),
+            (
+                sql::LEASES_DUE,
+                "SEARCH l USING INDEX sqlite_autoindex_leases_1 (request=?)",
+            ),
+            (
                 sql::LEASE_KEYS_LIVE,
                 "SEARCH leases USING COVERING INDEX leases_by_key (target=?)",
             ),

@@ -1,9 +1,10 @@
 -- The live leases of some requests on a target, and every other live lease that shares a privilege with one of them.
+-- The + keeps the planner from going through all live leases of the target for each of the requests.
 WITH wanted (key) AS (
   SELECT DISTINCT own.key
   FROM json_each(:requests) AS some
   CROSS JOIN leases AS own ON own.request = some.value
-  WHERE own.live IS NOT NULL AND own.target = :target
+  WHERE own.live IS NOT NULL AND +own.target = :target
 )
 SELECT l.doc
 FROM wanted
