@@ -19,8 +19,11 @@ mod support;
 
 use table::Row;
 
+/// What measures one group of figures.
+type Group = fn() -> Vec<Row>;
+
 fn main() {
-    let groups: [(&str, fn() -> Vec<Row>); 7] = [
+    let groups: [(&str, Group); 7] = [
         ("start", start::rows),
         ("trail", trail::rows),
         ("policies", policies::rows),

@@ -128,8 +128,8 @@ fn make_due(host: &Host<'_>, names: &[String]) {
 /// When the last of the leases was seen gone, in seconds since 1970.
 fn last_revoked(host: &Host<'_>) -> f64 {
     let events = host.jit.events();
-    let revoked = events.iter().filter(|event| event["event"] == "revoked");
-    let at = revoked.last().expect("some were")["ended_at"].clone();
+    let mut revoked = events.iter().filter(|event| event["event"] == "revoked");
+    let at = revoked.next_back().expect("some were")["ended_at"].clone();
     let at: jit::access::At = serde_json::from_value(at).expect("an instant");
     at.millis() as f64 / 1000.0
 }
