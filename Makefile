@@ -3,6 +3,7 @@
 # make test    every test, on real servers; SERVERS=postgres,mysql narrows
 # make lint    formatting, and clippy with warnings as errors
 # make msrv    that the oldest Rust of Cargo.toml builds all of it; needs rustup
+# make bench   the figures of benches/README.md, on throwaway servers; ONLY=sweep,start SERVERS=postgres ROUNDS=3 narrow
 # make generate   completions/ and man/, from the command line's definition and docs/
 # make install    PREFIX=/usr/local and DESTDIR= as usual; UNITS=no leaves out systemd's units; make uninstall
 # make deb        a Debian package in target/debian
@@ -25,7 +26,7 @@ left_out := $(filter-out $(chosen),$(known))
 skips := $(foreach server,$(left_out),--skip on_$(server))
 say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVERS): every test of $(left_out)",true)
 
-.PHONY: all setup build test lint demo errors clean-servers generate release install uninstall deb static msrv
+.PHONY: all setup build test lint bench demo errors clean-servers generate release install uninstall deb static msrv
 
 all: build
 
@@ -48,6 +49,11 @@ lint:
 msrv:
 	rustup run --install $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) \
 		cargo check --locked --all-targets --features failpoints --target-dir $(CARGO_TARGET_DIR)/msrv
+
+# The program that ships, measured by a bench program that need not be fast itself.
+bench: setup
+	cargo build --locked --release --bin jit --example read_yaml
+	JIT_TEST_PROGRAM=$${JIT_TEST_PROGRAM:-target/release/jit} SERVERS="$(SERVERS)" cargo bench --locked --profile dev --bench figures
 
 generate:
 	cargo run --locked --quiet -- generate .

@@ -1,5 +1,8 @@
 //! What the operator must know of a target before anybody is asked to approve.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::names::{ColumnName, Grantee, TableColumns, TableName};
@@ -14,7 +17,7 @@ pub struct Ask {
     /// `with:` columns; missing ones and readable ones are left out without a complaint.
     pub along: Vec<TableColumns>,
     /// Privileges of live leases of ours: they do not count as "readable already".
-    pub ours: std::collections::HashSet<PrivilegeKey>,
+    pub ours: Arc<HashSet<PrivilegeKey>>,
 }
 
 /// A way in which the grantee can read a column already, not by a lease of ours.

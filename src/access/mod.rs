@@ -14,6 +14,7 @@ pub mod request;
 pub mod syntax;
 pub mod terms;
 pub mod time;
+pub mod waves;
 
 pub use arrival::{Prerequisite, Reading, Survey, SurveyProblem};
 pub use hold::{Hold, Selector};

@@ -67,6 +67,12 @@ pub fn list(context: &Context, filter: &Filter) -> Result<Vec<RequestView>> {
             let Some(seen) = context.mailbox_view()? else {
                 return Ok(Vec::new());
             };
+            if seen.left_out > 0 {
+                ui::note(&format!(
+                    "{} more are not in your mailbox: there are too many; an operator sees all",
+                    ui::count(seen.left_out, "request")
+                ))?;
+            }
             let all: Vec<RequestView> = match filter.which {
                 Which::AwaitingMe => seen.awaiting,
                 Which::Mine => seen.requests,

@@ -68,7 +68,14 @@ pub fn text(view: &RequestView, now: At) -> String {
         String::new()
     };
     field("for", &format!("{}{shortened}", view.ttl));
-    field("reason", &view.reason);
+    if view.shortened {
+        field(
+            "",
+            "the rest is left out of your mailbox, which has more than 100 open requests; an operator sees it",
+        );
+    } else {
+        field("reason", &view.reason);
+    }
     for (name, value) in [("purpose", &view.purpose), ("ticket", &view.ticket)] {
         if let Some(value) = value {
             field(name, value);

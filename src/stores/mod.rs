@@ -8,12 +8,13 @@ pub mod error;
 pub mod mailbox;
 pub mod sqlite;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::access::hold::Hold;
 use crate::access::{
-    At, BootInstant, Lease, LedgerId, Now, Person, PrivilegeKey, Request, RequestId, State,
-    TargetName,
+    At, BootInstant, Lease, LedgerId, Now, Person, PrivilegeKey, Request, RequestId,
+    ServerIdentity, State, TargetName,
 };
 use crate::audit::event::Draft;
 
@@ -43,6 +44,9 @@ pub enum FindLeases {
     /// Live ones of a target whose time is over by either clock, or whose request is `revoking`; and every other
     /// live lease that shares a privilege key with one of them.
     DueWithSharers(TargetName, Now),
+    /// Live ones of these requests on a target; and every other live lease that shares a privilege key with one of
+    /// them.
+    OfWithSharers(TargetName, Vec<RequestId>),
     /// Live ones of a target with one of these keys.
     LiveWithKeys(TargetName, Vec<PrivilegeKey>),
     /// Ended ones of a target, ended at or after this instant.
@@ -142,7 +146,26 @@ pub trait Ledger {
 
     fn request(&self, id: &RequestId) -> Result<Option<Request>, StoreError>;
     fn requests(&self, find: &FindRequests) -> Result<Vec<Request>, StoreError>;
+    /// The same one by one, for those who need not have all of them at once. An error of `take` ends it.
+    fn each_request(
+        &self,
+        find: &FindRequests,
+        take: &mut dyn FnMut(Request) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError>;
     fn leases(&self, find: &FindLeases) -> Result<Vec<Lease>, StoreError>;
+    /// Request and privilege of each lease that is due on a target, as `DueWithSharers` means it and without those
+    /// that share; ordered by key.
+    fn due_keys(
+        &self,
+        target: &TargetName,
+        now: &Now,
+    ) -> Result<Vec<(RequestId, PrivilegeKey)>, StoreError>;
+    /// The privileges of a target's live leases.
+    fn live_keys(&self, target: &TargetName) -> Result<HashSet<PrivilegeKey>, StoreError>;
+    /// The targets that have live leases.
+    fn live_targets(&self) -> Result<Vec<TargetName>, StoreError>;
+    /// The servers that a target's live leases were given on.
+    fn live_servers(&self, target: &TargetName) -> Result<Vec<ServerIdentity>, StoreError>;
     /// Those that hold now, and with `ended` the others too. Oldest first.
     fn holds(&self, ended: bool) -> Result<Vec<Hold>, StoreError>;
     fn fact(&self, fact: Fact) -> Result<Option<String>, StoreError>;
@@ -161,7 +184,14 @@ pub trait Ledger {
 
     /// Writes all or nothing. Events get their numbers, `at` (= `now.at`) and hashes here; the latest instant
     /// seen moves on to `now`, never back. Returns the numbers given.
-    fn commit(&self, now: &Now, change: Change) -> Result<std::ops::Range<u64>, StoreError>;
+    fn commit(&self, now: &Now, change: Change) -> Result<std::ops::Range<u64>, StoreError> {
+        self.commit_all(now, std::slice::from_ref(&change))
+    }
+
+    /// The same for several changes, whose events follow each other in the order of the changes: all or nothing of
+    /// all of them, as if they were one.
+    fn commit_all(&self, now: &Now, changes: &[Change])
+    -> Result<std::ops::Range<u64>, StoreError>;
 
     /// The line with this number, and the first `limit` lines after it that exist: for the journal and `verify`.
     fn lines_after(&self, seq: u64, limit: usize) -> Result<Vec<OwedLine>, StoreError>;

@@ -16,7 +16,8 @@ use super::acts::{Verdict, verdict};
 use super::history::Histories;
 use super::target::{Failing, TargetReport};
 use super::{
-    Operator, arrive, clock, commit_each, events, failpoint, look, publish, remember, revoke,
+    Operator, arrive, clock, commit_each, events, failpoint, look, portions, publish, remember,
+    revoke,
 };
 
 /// Grants what is approved on this target, if grants may be given at all now. `whole`: this is a sweep, whose own
@@ -32,17 +33,13 @@ pub async fn approved(
     whole: bool,
 ) -> Result<(), Failing> {
     let now = op.now();
-    let waiting: Vec<Request> = op
-        .ledger
-        .requests(&FindRequests {
-            states: Some(vec![State::Approved]),
-            target: Some(target.clone()),
-            ..FindRequests::default()
-        })?
-        .into_iter()
-        .filter(|request| request.lapses_at > now.at)
-        .collect();
-    if waiting.is_empty() {
+    let find = FindRequests {
+        states: Some(vec![State::Approved]),
+        target: Some(target.clone()),
+        ..FindRequests::default()
+    };
+    let portions = portions::of(op, &find, |request| request.lapses_at > now.at)?;
+    if portions.is_empty() {
         return Ok(());
     }
     if let Err(error) = publish::prove_writable(op) {
@@ -55,12 +52,32 @@ pub async fn approved(
         report.held_back = Some(why);
         return Ok(());
     }
-    let surveys = arrive::survey(op, target, engine, &waiting).await?;
     let histories = Histories::default();
+    for ids in portions {
+        some(op, target, engine, report, &ids, &histories).await?;
+    }
+    Ok(())
+}
+
+/// One portion of what is approved.
+async fn some(
+    op: &Operator,
+    target: &TargetName,
+    engine: &mut dyn Engine,
+    report: &mut TargetReport,
+    ids: &[RequestId],
+    histories: &Histories,
+) -> Result<(), Failing> {
+    let now = op.now();
+    let waiting = portions::read(op, ids, State::Approved)?;
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let surveys = arrive::survey(op, target, engine, &waiting).await?;
     let mut failed = Vec::new();
     let mut ready = Vec::new();
     for (request, survey) in waiting.into_iter().zip(surveys) {
-        let objection = match verdict(op, &request, &now, &histories)? {
+        let objection = match verdict(op, &request, &now, histories)? {
             Verdict::Refused(why) => Some(format!("no longer allowed: {why}")),
             Verdict::Allowed(terms) if !super::acts::met(op, &request, &terms) => Some(
                 "no longer allowed: the policies now ask for approvals that it does not have"
@@ -81,7 +98,7 @@ pub async fn approved(
         }
     }
     report.failed += failed.len();
-    commit_each(op, &now, failed)?;
+    commit_each(op, &now, &failed)?;
     if ready.is_empty() {
         return Ok(());
     }
@@ -225,19 +242,18 @@ fn intend(
         changes.push(change);
         intents.push(Intent { request, leases });
     }
-    commit_each(op, &now, changes)?;
+    if commit_each(op, &now, &changes)? {
+        return Ok(intents);
+    }
     // Those that somebody cancelled in this very moment met a conflict and are not granting.
-    let granting: HashSet<RequestId> = op
-        .ledger
-        .requests(&FindRequests {
-            states: Some(vec![State::Granting]),
-            ..FindRequests::default()
-        })?
-        .into_iter()
-        .map(|request| request.id)
-        .collect();
-    intents.retain(|intent| granting.contains(&intent.request.id));
-    Ok(intents)
+    let mut granting = Vec::new();
+    for intent in intents {
+        let request = op.ledger.request(&intent.request.id)?;
+        if request.is_some_and(|request| request.state == State::Granting) {
+            granting.push(intent);
+        }
+    }
+    Ok(granting)
 }
 
 /// Sends the GRANTs of recorded intents, observes, and records: `active`, or on its way out.
@@ -281,7 +297,7 @@ pub async fn carry_out(
         effects: sharers,
         events: Vec::new(),
     });
-    commit_each(op, &now, changes)?;
+    commit_each(op, &now, &changes)?;
     failpoint::reach("grant-recorded");
     if undo {
         Box::pin(revoke::due(op, &intents[0].request.target, engine, report)).await?;
@@ -413,11 +429,11 @@ fn grant_sql(engine: &dyn Engine, leases: &[&Lease]) -> String {
 /// Takes intents back that were never sent.
 pub fn give_up(op: &Operator, intents: &[Intent], why: &str) -> Result<(), StoreError> {
     let now = op.now();
-    let changes = intents
+    let changes: Vec<Change> = intents
         .iter()
         .map(|intent| backed_out(op, intent, why, None))
         .collect();
-    commit_each(op, &now, changes)
+    commit_each(op, &now, &changes).map(|_| ())
 }
 
 /// On MySQL our own GRANT of a privilege that another live lease shares renews the row's stamp: theirs must follow,

@@ -1,18 +1,18 @@
 //! Looking at the target before anybody is asked to approve.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::access::arrival::{Ask, Prerequisite, Survey, SurveyProblem};
-use crate::access::{PrivilegeKey, Request, State, TableColumns, TargetName, Usage};
+use crate::access::{Request, RequestId, State, TableColumns, TargetName, Usage};
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, Verb};
-use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
+use crate::stores::{Change, Effect, FindRequests};
 
 use super::acts::{Verdict, verdict};
 use super::events::{self, Subject};
 use super::history::Histories;
 use super::target::{Failing, TargetReport};
-use super::{Operator, commit_each};
+use super::{Operator, commit_each, portions};
 
 /// Judges what was submitted for this target: to `pending`, `approved` or `refused`.
 ///
@@ -24,20 +24,36 @@ pub async fn submitted(
     engine: &mut dyn Engine,
     report: &mut TargetReport,
 ) -> Result<(), Failing> {
-    let requests = op.ledger.requests(&FindRequests {
+    let find = FindRequests {
         states: Some(vec![State::Submitted]),
         target: Some(target.clone()),
         ..FindRequests::default()
-    })?;
+    };
+    let histories = Histories::default();
+    for ids in portions::of(op, &find, |_| true)? {
+        some(op, target, engine, report, &ids, &histories).await?;
+    }
+    Ok(())
+}
+
+/// One portion of what was submitted.
+async fn some(
+    op: &Operator,
+    target: &TargetName,
+    engine: &mut dyn Engine,
+    report: &mut TargetReport,
+    ids: &[RequestId],
+    histories: &Histories,
+) -> Result<(), Failing> {
+    let requests = portions::read(op, ids, State::Submitted)?;
     if requests.is_empty() {
         return Ok(());
     }
     let surveys = survey(op, target, engine, &requests).await?;
     let now = op.now();
-    let histories = Histories::default();
     let mut changes = Vec::new();
     for (request, survey) in requests.into_iter().zip(surveys) {
-        let objection = match verdict(op, &request, &now, &histories)? {
+        let objection = match verdict(op, &request, &now, histories)? {
             Verdict::Refused(why) => Some(why),
             Verdict::Allowed(_) => objection(&request, &survey),
         };
@@ -83,7 +99,7 @@ pub async fn submitted(
             }],
         });
     }
-    commit_each(op, &now, changes)?;
+    commit_each(op, &now, &changes)?;
     Ok(())
 }
 
@@ -94,7 +110,7 @@ pub async fn survey(
     engine: &mut dyn Engine,
     requests: &[Request],
 ) -> Result<Vec<Survey>, Failing> {
-    let ours = live_keys(op, target)?;
+    let ours = Arc::new(op.ledger.live_keys(target)?);
     let asks: Vec<Ask> = requests
         .iter()
         .map(|request| Ask {
@@ -109,15 +125,6 @@ pub async fn survey(
         })
         .collect();
     Ok(engine.survey(&asks).await?)
-}
-
-fn live_keys(op: &Operator, target: &TargetName) -> Result<HashSet<PrivilegeKey>, StoreError> {
-    Ok(op
-        .ledger
-        .leases(&FindLeases::Live(Some(target.clone())))?
-        .iter()
-        .map(|lease| lease.key())
-        .collect())
 }
 
 /// Takes over what the survey found, for the approver to see and the grant to compare.

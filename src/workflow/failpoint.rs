@@ -4,6 +4,10 @@
 //! `JIT_FAILPOINT=place=kill` ends the process there as SIGKILL does, `place=kill:N` where it comes there for the Nth
 //! time; `place=wait:FILE` holds it until FILE is there, and `place=slow:MILLISECONDS` makes it take that long each
 //! time.
+//!
+//! `JIT_PORTION=N` makes what is due or approved go in portions of that weight, so that a few leases are many portions.
+
+use crate::access::waves::HEAVIEST;
 
 /// Every place, for the test that goes through them all.
 pub const PLACES: &[&str] = &[
@@ -54,3 +58,17 @@ pub fn reach(place: &str) {
 #[cfg(not(feature = "failpoints"))]
 #[inline]
 pub fn reach(_place: &str) {}
+
+/// What a portion may weigh.
+#[cfg(feature = "failpoints")]
+pub fn portion() -> usize {
+    let asked = std::env::var("JIT_PORTION").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(HEAVIEST)
+}
+
+/// What a portion may weigh.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub fn portion() -> usize {
+    HEAVIEST
+}

@@ -64,40 +64,40 @@ impl History {
         since: At,
         fold: bool,
     ) -> Result<(), StoreError> {
-        let find = |states: Vec<State>, ended_since: Option<At>| {
-            op.ledger.requests(&FindRequests {
+        *self = Self {
+            since: Some(since),
+            ..Self::default()
+        };
+        let live = vec![State::Granting, State::Active, State::Revoking];
+        for (states, ended_since) in [(live, None), (vec![State::Ended], Some(since))] {
+            let find = FindRequests {
                 states: Some(states),
                 requester: Some(request.requester.uid),
                 target: Some(request.target.clone()),
                 ended_since,
                 ..FindRequests::default()
-            })
-        };
-        let live = vec![State::Granting, State::Active, State::Revoking];
-        let mut all = find(live, None)?;
-        all.extend(find(vec![State::Ended], Some(since))?);
-        *self = Self {
-            since: Some(since),
-            ..Self::default()
-        };
-        for other in all {
-            let (Some(from), Some(to)) = (other.granted_at, other.ended_at.or(other.expires_at))
-            else {
-                continue;
             };
-            for key in columns(&other, fold) {
-                self.by_column
-                    .entry(key)
-                    .or_default()
-                    .push(self.spans.len());
-            }
-            self.spans.push(Span {
-                request: other.id,
-                from,
-                to,
-            });
+            op.ledger.each_request(&find, &mut |other| {
+                self.add(other, fold);
+                Ok(())
+            })?;
         }
         Ok(())
+    }
+
+    fn add(&mut self, other: Request, fold: bool) {
+        let (Some(from), Some(to)) = (other.granted_at, other.ended_at.or(other.expires_at)) else {
+            return;
+        };
+        for key in columns(&other, fold) {
+            let places = self.by_column.entry(key).or_default();
+            places.push(self.spans.len());
+        }
+        self.spans.push(Span {
+            request: other.id,
+            from,
+            to,
+        });
     }
 
     /// The earliest beginning of an access that reaches to `start`, on any column of the request.

@@ -1,5 +1,7 @@
 //! What operators put into a person's mailbox: their requests, what awaits them, what they may ask for.
 
+use std::rc::Rc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::access::{At, Now, Person, Request, RequestId, State, Ttl};
@@ -7,7 +9,7 @@ use crate::policy::approvals;
 use crate::stores::{Fact, FindRequests, StoreError};
 
 use super::Operator;
-use super::view::{ColumnView, RequestView, columns_of, of_request};
+use super::view::{ColumnView, RequestView, columns, in_short, known_columns, of_request};
 
 /// The newest form of a mailbox view.
 pub const VERSION: u32 = 1;
@@ -15,6 +17,10 @@ pub const VERSION: u32 = 1;
 const SHOWN_FOR: Ttl = Ttl::from_secs(7 * 24 * 3600);
 /// At most so many ended requests and answers of one person in a mailbox.
 const SHOWN: usize = 100;
+/// So many open requests of one kind lie in full in one mailbox; the others in short, as `jit list` shows them.
+const IN_FULL: usize = 100;
+/// Bytes of one kind of requests in one mailbox; what is beyond is counted. Three of them are what a client reads.
+const LARGEST_SECTION: usize = 8 * 1024 * 1024;
 
 /// What became of a submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +48,9 @@ pub struct PersonView {
     pub columns: Vec<ColumnView>,
     /// Holds that stand, in words.
     pub holds: Vec<String>,
+    /// Requests that this person may see and that are not here, because there are too many.
+    #[serde(default)]
+    pub left_out: usize,
 }
 
 /// The requests of one person, what awaits them, and what admins may see besides.
@@ -72,69 +81,222 @@ pub fn awaits(op: &Operator, request: &Request, person: &Person) -> bool {
         })
 }
 
-/// What lies in a person's mailbox now, as JSON.
-pub fn of_person(op: &Operator, person: &Person, now: &Now) -> Result<Vec<u8>, StoreError> {
+/// What lies in everybody's mailbox now, as JSON, person by person. What several of them see is made once.
+///
+/// # Errors
+/// Those of the ledger, and what `put` gives.
+pub fn of_everybody(
+    op: &Operator,
+    people: &[Person],
+    now: &Now,
+    put: &mut dyn FnMut(&Person, &[u8]),
+) -> Result<(), StoreError> {
+    let mut filling: Vec<Filling<'_>> = people
+        .iter()
+        .map(|person| Filling {
+            person,
+            is_admin: op.rules.people.is_admin(&person.name),
+            requests: Section::default(),
+            awaiting: Section::default(),
+            others: Section::default(),
+        })
+        .collect();
     let open: Vec<State> = State::ALL.into_iter().filter(|s| !s.is_final()).collect();
-    let open = op.ledger.requests(&FindRequests {
+    let find = FindRequests {
         states: Some(open),
         ..FindRequests::default()
-    })?;
-    let ended = op.ledger.requests(&FindRequests {
-        requester: Some(person.uid),
-        ended_since: Some(now.at.minus(SHOWN_FOR)),
-        limit: Some(SHOWN),
-        ..FindRequests::default()
-    })?;
-    let is_admin = op.rules.people.is_admin(&person.name);
-    let mut view = PersonView {
-        v: VERSION,
-        at: now.at,
-        last_sweep: op
-            .ledger
-            .fact(Fact::LastSweep)?
-            .and_then(|text| At::try_from(text).ok()),
-        requests: Vec::new(),
-        awaiting: Vec::new(),
-        others: Vec::new(),
-        answers: op
-            .ledger
-            .submissions_of(person.uid, SHOWN)?
-            .into_iter()
-            .map(|drained| Answer {
-                digest: drained.digest,
-                at: drained.at,
-                act: drained.act,
-                outcome: drained.outcome,
-                request: drained.request,
-            })
-            .collect(),
-        columns: columns_of(op, &person.name)?,
-        holds: op
-            .ledger
-            .holds(false)?
-            .iter()
-            .map(|hold| {
-                format!(
-                    "hold {}: {} ({}, by {})",
-                    hold.number, hold.selector, hold.reason, hold.by
-                )
-            })
-            .collect(),
     };
-    for request in open
+    op.ledger.each_request(&find, &mut |request| {
+        let mut texts = Texts::new(op, &request);
+        for one in &mut filling {
+            one.take(op, &mut texts)?;
+        }
+        Ok(())
+    })?;
+    let known = known_columns(op)?;
+    let last_sweep = op
+        .ledger
+        .fact(Fact::LastSweep)?
+        .and_then(|text| At::try_from(text).ok());
+    let holds: Vec<String> = op
+        .ledger
+        .holds(false)?
         .iter()
-        .chain(ended.iter().filter(|r| r.state.is_final()))
-    {
+        .map(|hold| {
+            format!(
+                "hold {}: {} ({}, by {})",
+                hold.number, hold.selector, hold.reason, hold.by
+            )
+        })
+        .collect();
+    for mut one in filling {
+        let ended = FindRequests {
+            requester: Some(one.person.uid),
+            ended_since: Some(now.at.minus(SHOWN_FOR)),
+            limit: Some(SHOWN),
+            ..FindRequests::default()
+        };
+        op.ledger.each_request(&ended, &mut |request| {
+            if request.state.is_final() && request.requester == *one.person {
+                one.requests.push(Texts::new(op, &request).shown(true)?);
+            }
+            Ok(())
+        })?;
+        let head = Head {
+            v: VERSION,
+            at: now.at,
+            last_sweep,
+            answers: op
+                .ledger
+                .submissions_of(one.person.uid, SHOWN)?
+                .into_iter()
+                .map(|drained| Answer {
+                    digest: drained.digest,
+                    at: drained.at,
+                    act: drained.act,
+                    outcome: drained.outcome,
+                    request: drained.request,
+                })
+                .collect(),
+            columns: columns(&op.rules, &known, &one.person.name),
+            holds: &holds,
+            left_out: one.requests.left_out + one.awaiting.left_out + one.others.left_out,
+        };
+        put(one.person, &one.text(&head));
+    }
+    Ok(())
+}
+
+/// A view without its requests.
+#[derive(Serialize)]
+struct Head<'a> {
+    v: u32,
+    at: At,
+    last_sweep: Option<At>,
+    answers: Vec<Answer>,
+    columns: Vec<ColumnView>,
+    holds: &'a [String],
+    left_out: usize,
+}
+
+/// One person's view while it is filled.
+struct Filling<'a> {
+    person: &'a Person,
+    is_admin: bool,
+    requests: Section,
+    awaiting: Section,
+    others: Section,
+}
+
+/// Some requests, as JSON.
+#[derive(Default)]
+struct Section {
+    texts: Vec<Rc<str>>,
+    bytes: usize,
+    left_out: usize,
+}
+
+impl Section {
+    fn push(&mut self, text: Rc<str>) {
+        if self.bytes + text.len() > LARGEST_SECTION {
+            self.left_out += 1;
+            return;
+        }
+        self.bytes += text.len() + 1;
+        self.texts.push(text);
+    }
+
+    fn is_long(&self) -> bool {
+        self.texts.len() >= IN_FULL
+    }
+}
+
+impl Filling<'_> {
+    /// Puts an open request where this person sees it, if at all.
+    fn take(&mut self, op: &Operator, texts: &mut Texts<'_>) -> Result<(), StoreError> {
+        let request = texts.request;
         // Number and name: whoever has the number now is not who had it before.
-        if request.requester == *person {
-            view.requests.push(of_request(op, request, true)?);
-        } else if awaits(op, request, person) {
-            view.awaiting.push(of_request(op, request, true)?);
-        } else if is_admin || decides(op, request, person) {
-            view.others.push(of_request(op, request, false)?);
+        if request.requester == *self.person {
+            let text = match self.requests.is_long() {
+                false => texts.shown(true)?,
+                true => texts.short(),
+            };
+            self.requests.push(text);
+        } else if awaits(op, request, self.person) {
+            // Whoever decides must see all of it.
+            self.awaiting.push(texts.shown(true)?);
+        } else if self.is_admin || decides(op, request, self.person) {
+            let text = match self.others.is_long() {
+                false => texts.shown(false)?,
+                true => texts.short(),
+            };
+            self.others.push(text);
+        }
+        Ok(())
+    }
+
+    fn text(&self, head: &Head<'_>) -> Vec<u8> {
+        let sections = [
+            ("requests", &self.requests),
+            ("awaiting", &self.awaiting),
+            ("others", &self.others),
+        ];
+        let mut text = serde_json::to_vec(head).unwrap_or_else(|_| b"{}".to_vec());
+        text.reserve(sections.iter().map(|(_, section)| section.bytes + 20).sum());
+        text.pop();
+        for (key, section) in sections {
+            text.extend_from_slice(format!(",\"{key}\":[").as_bytes());
+            for (place, one) in section.texts.iter().enumerate() {
+                if place > 0 {
+                    text.push(b',');
+                }
+                text.extend_from_slice(one.as_bytes());
+            }
+            text.push(b']');
+        }
+        text.push(b'}');
+        text
+    }
+}
+
+/// One request as JSON, made when it is first wanted.
+struct Texts<'a> {
+    op: &'a Operator,
+    request: &'a Request,
+    /// Without and with its audit lines.
+    shown: [Option<Rc<str>>; 2],
+    short: Option<Rc<str>>,
+}
+
+impl<'a> Texts<'a> {
+    fn new(op: &'a Operator, request: &'a Request) -> Self {
+        Self {
+            op,
+            request,
+            shown: [None, None],
+            short: None,
         }
     }
-    Ok(serde_json::to_vec(&view).unwrap_or_default())
+
+    fn shown(&mut self, with_events: bool) -> Result<Rc<str>, StoreError> {
+        let known = &mut self.shown[usize::from(with_events)];
+        if let Some(text) = known {
+            return Ok(text.clone());
+        }
+        let view = of_request(self.op, self.request, with_events)?;
+        Ok(known.insert(json(&view)).clone())
+    }
+
+    fn short(&mut self) -> Rc<str> {
+        let text = self
+            .short
+            .get_or_insert_with(|| json(&in_short(self.request)));
+        text.clone()
+    }
+}
+
+fn json(view: &RequestView) -> Rc<str> {
+    serde_json::to_string(view).unwrap_or_default().into()
 }
 
 /// Whether the request's rule names this person as an approver at all.

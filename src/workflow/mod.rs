@@ -14,6 +14,7 @@ pub mod history;
 pub mod look;
 pub mod mailbox;
 pub mod overdue;
+pub mod portions;
 pub mod publish;
 pub mod recover;
 pub mod remember;
@@ -55,34 +56,24 @@ impl Operator {
 }
 
 /// Commits all changes in one transaction; where one of them meets a conflict, each by itself, leaving out those
-/// that do: somebody else has moved that request, and the next look sees it.
+/// that do: somebody else has moved that request, and the next look sees it. Whether none did.
 pub(crate) fn commit_each(
     op: &Operator,
     now: &Now,
-    changes: Vec<Change>,
-) -> Result<(), StoreError> {
+    changes: &[Change],
+) -> Result<bool, StoreError> {
     if changes.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
-    let all = Change {
-        effects: changes
-            .iter()
-            .flat_map(|c| c.effects.iter().cloned())
-            .collect(),
-        events: changes
-            .iter()
-            .flat_map(|c| c.events.iter().cloned())
-            .collect(),
-    };
-    match op.ledger.commit(now, all) {
+    match op.ledger.commit_all(now, changes) {
         Err(StoreError::Conflict(_)) => {}
-        other => return other.map(|_| ()),
+        other => return other.map(|_| true),
     }
     for change in changes {
-        match op.ledger.commit(now, change) {
+        match op.ledger.commit_all(now, std::slice::from_ref(change)) {
             Ok(_) | Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(false)
 }

@@ -17,6 +17,10 @@ pub fn others_database(
     name: &TargetName,
     engine: &dyn Engine,
 ) -> Result<Vec<Overdue>, StoreError> {
+    let servers = op.ledger.live_servers(name)?;
+    if servers.iter().all(|one| one.same_database(engine.server())) {
+        return Ok(Vec::new());
+    }
     let leases = op.ledger.leases(&FindLeases::Live(Some(name.clone())))?;
     Ok(leases
         .iter()
@@ -95,7 +99,7 @@ pub fn complain(op: &Operator, name: &TargetName, why: &str) -> Result<(), Store
             events,
         });
     }
-    commit_each(op, &now, changes)
+    commit_each(op, &now, &changes).map(|_| ())
 }
 
 pub fn still_due(
@@ -123,6 +127,14 @@ pub fn elsewhere(
     report: &mut SweepReport,
 ) -> Vec<TargetReport> {
     if only.is_some() {
+        return Vec::new();
+    }
+    let all_known = |targets: Vec<TargetName>| {
+        targets
+            .iter()
+            .all(|target| op.rules.targets.contains_key(target))
+    };
+    if op.ledger.live_targets().is_ok_and(all_known) {
         return Vec::new();
     }
     let leases = match op.ledger.leases(&FindLeases::Live(None)) {

@@ -95,11 +95,10 @@ fn audit(error: JournalError<StoreError>) -> Failing {
 pub fn views(op: &Operator) -> Result<(), Failing> {
     let now = op.now();
     let mut failed = None;
-    for person in op.inbox.people()? {
-        let text = mailbox::of_person(op, &person, &now)?;
-        if let Err(error) = op.inbox.publish(&person, &text) {
+    mailbox::of_everybody(op, &op.inbox.people()?, &now, &mut |person, text| {
+        if let Err(error) = op.inbox.publish(person, text) {
             failed.get_or_insert(error);
         }
-    }
+    })?;
     failed.map_or(Ok(()), |error| Err(error.into()))
 }

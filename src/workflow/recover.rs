@@ -72,7 +72,7 @@ pub async fn granting(
             None => forward.push(Intent { request, leases }),
         }
     }
-    commit_each(op, &now, changes)?;
+    commit_each(op, &now, &changes)?;
     if forward.is_empty() {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::access::plan::{self, Plan, Settlement, Urgency};
 use crate::access::{
     Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Standing,
-    State, TargetName, Ttl,
+    State, TargetName, Ttl, waves,
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, Verb};
@@ -34,6 +34,8 @@ pub struct Due {
     /// The due leases, and every live one that shares a privilege with one of them.
     pub leases: Vec<Lease>,
     pub requests: HashMap<RequestId, Request>,
+    /// Only these requests' leases may count as due: of others not all leases are here. `None`: all may.
+    portion: Option<HashSet<RequestId>>,
 }
 
 impl Due {
@@ -52,16 +54,43 @@ impl Due {
             .into_iter()
             .map(|request| (request.id.clone(), request))
             .collect();
-        Ok(Self { leases, requests })
+        Ok(Self {
+            leases,
+            requests,
+            portion: None,
+        })
     }
 
     /// Whether a lease must end now: its request is being taken, or its time is over.
     pub fn is_due(&self, lease: &Lease, now: &Now) -> bool {
-        lease.is_due(now)
-            || self
-                .requests
-                .get(&lease.id.request)
-                .is_none_or(|request| request.state == State::Revoking)
+        let request = &lease.id.request;
+        let portion = self.portion.as_ref();
+        portion.is_none_or(|portion| portion.contains(request))
+            && (lease.is_due(now)
+                || self
+                    .requests
+                    .get(request)
+                    .is_none_or(|request| request.state == State::Revoking))
+    }
+
+    /// The same of these requests alone.
+    fn of(op: &Operator, target: &TargetName, ids: &[RequestId]) -> Result<Self, StoreError> {
+        let find = FindLeases::OfWithSharers(target.clone(), ids.to_vec());
+        let leases = op.ledger.leases(&find)?;
+        let mut requests = HashMap::new();
+        for lease in &leases {
+            let id = &lease.id.request;
+            if !requests.contains_key(id)
+                && let Some(request) = op.ledger.request(id)?
+            {
+                requests.insert(id.clone(), request);
+            }
+        }
+        Ok(Self {
+            leases,
+            requests,
+            portion: Some(ids.iter().cloned().collect()),
+        })
     }
 
     /// How urgently a lease must end, if it must: pressing where it has expired a while ago, where somebody pulled the
@@ -122,7 +151,49 @@ pub async fn due(
     report: &mut TargetReport,
 ) -> Result<(), Failing> {
     let now = op.now();
-    let mut due = Due::read(op, target, &now)?;
+    let mut taken = false;
+    let mut worst: Option<Failing> = None;
+    for wave in waves::of(&op.ledger.due_keys(target, &now)?, failpoint::portion()) {
+        match take(op, target, engine, report, &wave, &now).await {
+            Ok(some) => taken |= some,
+            Err(Failing::Engine(error)) if error.is_unreachable() => return Err(error.into()),
+            // What cannot be looked at or written down in one portion is no reason to leave the next.
+            Err(error) => {
+                taken = true;
+                if worst
+                    .as_ref()
+                    .is_none_or(|worst| weight(&error) > weight(worst))
+                {
+                    worst = Some(error);
+                }
+            }
+        }
+    }
+    if !taken {
+        close_finished(op, target)?;
+    }
+    worst.map_or(Ok(()), Err)
+}
+
+/// Which of several failures is told: what is still there is worse than what is gone and not written down.
+fn weight(failing: &Failing) -> u8 {
+    match failing {
+        Failing::Unrecorded(_) => 0,
+        Failing::Ledger(_) => 1,
+        Failing::Engine(_) | Failing::Twins { .. } | Failing::Audit(_) => 2,
+    }
+}
+
+/// One portion of what is due; whether any of it was to be taken here.
+async fn take(
+    op: &Operator,
+    target: &TargetName,
+    engine: &mut dyn Engine,
+    report: &mut TargetReport,
+    wave: &[RequestId],
+    now: &Now,
+) -> Result<bool, Failing> {
+    let mut due = Due::of(op, target, wave)?;
     let elsewhere: HashSet<LeaseId> = due
         .leases
         .iter()
@@ -130,11 +201,11 @@ pub async fn due(
         .map(|lease| lease.id.clone())
         .collect();
     due.leases.retain(|lease| !elsewhere.contains(&lease.id));
-    if due.due(&now).is_empty() {
-        return close_finished(op, &due);
+    if due.due(now).is_empty() {
+        return Ok(false);
     }
 
-    let announced = announce(op, &mut due, &now, engine);
+    let announced = announce(op, &mut due, now, engine);
     if let Err((error, _)) = &announced {
         report.ledger_error(error);
     }
@@ -143,12 +214,12 @@ pub async fn due(
     if let Err(error) = super::publish::journal(op) {
         report.audit_error(&error);
     }
-    let unsure: Vec<RequestId> = unsure(&due, &now);
+    let unsure: Vec<RequestId> = unsure(&due, now);
     if !unsure.is_empty() {
         engine.end_own(&unsure).await?;
     }
 
-    let plan = plan(op, target, &due, &now, engine).await?;
+    let plan = plan(op, target, &due, now, engine).await?;
     let reports = engine.revoke(&plan.steps).await;
     report.ended(&reports);
     failpoint::reach("revoke-sent");
@@ -162,7 +233,7 @@ pub async fn due(
     } else {
         explained(op, target, engine, &taken).await?
     };
-    let evidence = Evidence::gather(engine, &due, &now, &plan, &taken).await;
+    let evidence = Evidence::gather(engine, &due, now, &plan, &taken).await;
     report.sessions += evidence.sessions.len();
     let seen = Seen {
         plan: &plan,
@@ -177,7 +248,7 @@ pub async fn due(
         error => error,
     })?;
     failpoint::reach("revoke-recorded");
-    Ok(())
+    Ok(true)
 }
 
 /// Whether the catalog shows nothing more of what was due, whatever becomes of its record.
@@ -215,7 +286,7 @@ fn announce(
     for lease in due
         .leases
         .iter()
-        .filter(|l| l.state.is_live() && l.is_due(now))
+        .filter(|l| l.state.is_live() && l.is_due(now) && due.is_due(l, now))
     {
         expired
             .entry(lease.id.request.clone())
@@ -262,7 +333,10 @@ fn announce(
     for request in moved {
         due.requests.insert(request.id.clone(), request);
     }
-    commit_each(op, now, changes.clone()).map_err(|error| (error, changes))
+    match commit_each(op, now, &changes) {
+        Ok(_) => Ok(()),
+        Err(error) => Err((error, changes)),
+    }
 }
 
 fn privileges_of(leases: &[&Lease]) -> Vec<Privilege> {
@@ -270,15 +344,19 @@ fn privileges_of(leases: &[&Lease]) -> Vec<Privilege> {
 }
 
 /// Requests in `revoking` whose last lease was ended elsewhere: by a person who settled it, or before a crash.
-fn close_finished(op: &Operator, due: &Due) -> Result<(), Failing> {
+fn close_finished(op: &Operator, target: &TargetName) -> Result<(), Failing> {
     let now = op.now();
     let mut changes = Vec::new();
-    for request in due.requests.values().filter(|r| r.state == State::Revoking) {
+    for request in op.ledger.requests(&FindRequests {
+        states: Some(vec![State::Revoking]),
+        target: Some(target.clone()),
+        ..FindRequests::default()
+    })? {
         let leases = op.ledger.leases(&FindLeases::Of(request.id.clone()))?;
         if leases.iter().any(|lease| lease.state.is_live()) {
             continue;
         }
-        let mut ended = request.clone();
+        let mut ended = request;
         finish(&mut ended, &now);
         changes.push(Change {
             effects: vec![Effect::SaveRequest {
@@ -288,6 +366,6 @@ fn close_finished(op: &Operator, due: &Due) -> Result<(), Failing> {
             events: Vec::new(),
         });
     }
-    commit_each(op, &now, changes)?;
+    commit_each(op, &now, &changes)?;
     Ok(())
 }

@@ -1,11 +1,9 @@
 //! Privileges that bear our mark and that no lease owns: reported, and taken away.
 
-use std::collections::HashSet;
-
 use serde_json::json;
 
 use crate::access::privilege::Thing;
-use crate::access::{Lease, Privilege, PrivilegeKey, Standing, TargetName, Ttl, plan};
+use crate::access::{Privilege, Standing, TargetName, Ttl, plan};
 use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, Verb};
 use crate::stores::{Change, FindLeases};
@@ -23,8 +21,7 @@ pub async fn take(
     engine: &mut dyn Engine,
     report: &mut TargetReport,
 ) -> Result<(), Failing> {
-    let live = op.ledger.leases(&FindLeases::Live(Some(target.clone())))?;
-    let owned: HashSet<PrivilegeKey> = live.iter().map(Lease::key).collect();
+    let owned = op.ledger.live_keys(target)?;
     let ended = op.ledger.leases(&FindLeases::EndedSince(
         target.clone(),
         op.now().at.minus(LATELY),

@@ -340,7 +340,7 @@ fn lapse(op: &Operator) -> Result<usize, StoreError> {
         ..FindRequests::default()
     })?;
     let count = over.len();
-    let changes = over
+    let changes: Vec<Change> = over
         .into_iter()
         .map(|mut request| {
             let was = request.state;
@@ -361,6 +361,6 @@ fn lapse(op: &Operator) -> Result<usize, StoreError> {
             }
         })
         .collect();
-    commit_each(op, &now, changes)?;
+    commit_each(op, &now, &changes)?;
     Ok(count)
 }

@@ -79,6 +79,9 @@ pub struct RequestView {
     pub also_holds: Vec<String>,
     /// Of everything that an approver decides about; an approval names it.
     pub digest: String,
+    /// Whether this is all that a mailbox has of it: no reason, rules, approvals, leases or SQL.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shortened: bool,
     /// The audit lines about it, oldest first; only in `show`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<serde_json::Value>,
@@ -259,8 +262,49 @@ pub fn of_request(
         sql: request.sql.clone(),
         also_holds,
         digest: digest(request),
+        shortened: false,
         events,
     })
+}
+
+/// The view of one request as lists show it, from the request alone.
+pub fn in_short(request: &Request) -> RequestView {
+    RequestView {
+        id: request.id.clone(),
+        state: request.state,
+        requester: request.requester.name.clone(),
+        target: request.target.clone(),
+        grantee: request.grantee.clone(),
+        tables: request.tables.clone(),
+        with: Vec::new(),
+        ttl: request.ttl,
+        lease_ttl: request.lease_ttl(),
+        reason: String::new(),
+        purpose: request.purpose.clone(),
+        ticket: request.ticket.clone(),
+        extends: request.extends.clone(),
+        approvals: Vec::new(),
+        needs: Vec::new(),
+        approvers: Vec::new(),
+        submitted_at: request.submitted_at,
+        lapses_at: request.lapses_at,
+        granted_at: request.granted_at,
+        expires_at: request.expires_at,
+        ended_at: request.ended_at,
+        ended: request.ended.as_ref().map(|ended| ended.word().to_owned()),
+        outcome: request.outcome.clone(),
+        server: None,
+        leases: Vec::new(),
+        rules: Vec::new(),
+        classes: Vec::new(),
+        caveats: Vec::new(),
+        will_read: Vec::new(),
+        sql: Vec::new(),
+        also_holds: Vec::new(),
+        digest: String::new(),
+        shortened: true,
+        events: Vec::new(),
+    }
 }
 
 /// What comes along with what was asked for: as the target was surveyed, and until then as the rules say.
@@ -348,14 +392,18 @@ pub struct OfferView {
 /// The protected columns of each target as the catalogs last showed them; what globs stand for.
 pub type Protected = BTreeMap<TargetName, Vec<(TableName, Vec<ColumnName>)>>;
 
-/// What this person may ask for.
-pub fn columns_of(op: &Operator, user: &str) -> Result<Vec<ColumnView>, StoreError> {
-    let known: Protected = op
+/// The protected columns as the last sweeps saw them.
+pub fn known_columns(op: &Operator) -> Result<Protected, StoreError> {
+    Ok(op
         .ledger
         .fact(Fact::Protected)?
         .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
-    Ok(columns(&op.rules, &known, user))
+        .unwrap_or_default())
+}
+
+/// What this person may ask for.
+pub fn columns_of(op: &Operator, user: &str) -> Result<Vec<ColumnView>, StoreError> {
+    Ok(columns(&op.rules, &known_columns(op)?, user))
 }
 
 /// Like [`columns_of`], from values.

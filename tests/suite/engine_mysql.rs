@@ -148,7 +148,7 @@ impl<'s> Shop<'s> {
                 columns: columns.iter().map(|c| ColumnName::from(*c)).collect(),
             }],
             along: Vec::new(),
-            ours: HashSet::new(),
+            ours: HashSet::new().into(),
         }
     }
 

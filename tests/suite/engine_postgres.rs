@@ -175,7 +175,7 @@ impl<'s> Shop<'s> {
             grantee: Grantee(login.user.clone()),
             tables: vec![of],
             along: Vec::new(),
-            ours: HashSet::new(),
+            ours: HashSet::new().into(),
         }
     }
 

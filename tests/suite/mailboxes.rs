@@ -1009,46 +1009,6 @@ fn a_flood_delays_nobody_else() {
     });
 }
 
-/// `JIT_TEST_FLOOD=1000000 cargo test … a_large_flood -- --ignored --nocapture` tells figures.
-#[test]
-#[ignore = "minutes: hundreds of thousands of files and folders"]
-fn a_large_flood_delays_nobody_else() {
-    let flood: u32 = std::env::var("JIT_TEST_FLOOD").map_or(100_000, |text| text.parse().unwrap());
-    let place = Place::new();
-    drop(place.shared());
-    let inbox = place.inbox();
-    let folder = mailbox(&inbox, &mallory());
-    acting(&mallory(), || {
-        for n in 0..flood {
-            let path = folder.join(format!("{n:07}"));
-            OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o640)
-                .open(path)
-                .unwrap();
-            fs::create_dir(inbox.join((5_000_000 + n).to_string())).unwrap();
-        }
-    });
-    submit(&inbox, &alice(), "please");
-    for _ in 0..3 {
-        let begun = Instant::now();
-        let deposits = found(&inbox, 20);
-        println!("deposits in {:?}", begun.elapsed());
-        assert_eq!(from(&deposits, &alice()).len(), 1);
-        assert_eq!(from(&deposits, &mallory()).len(), 20);
-    }
-    let begun = Instant::now();
-    let who = jit::access::Person {
-        uid: alice().uid,
-        name: "jitalice".into(),
-    };
-    acting(&cron(), || {
-        mailboxes(&inbox).publish(&who, b"view").unwrap()
-    });
-    println!("a view in {:?}", begun.elapsed());
-}
-
 #[test]
 fn large_submissions_of_many_are_read_in_portions() {
     let place = Place::new();

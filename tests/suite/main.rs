@@ -28,6 +28,7 @@ mod output;
 mod outsiders;
 mod people;
 mod policies;
+mod portions;
 mod prompts;
 mod readme;
 mod refusals;

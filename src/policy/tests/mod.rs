@@ -1,6 +1,5 @@
 //! The laws of the policy language, over invented people.
 
-mod figures;
 mod judging;
 mod linting;
 mod loading;

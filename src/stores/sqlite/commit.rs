@@ -40,7 +40,7 @@ impl SqliteLedger {
     }
 }
 
-/// Writes a change, seals its events and moves the latest instant seen on.
+/// Writes some changes, seals their events and moves the latest instant seen on.
 ///
 /// Effects are written in an order of their own, in which the schema's laws can be kept whatever order they were
 /// given in: what is new first, then leases, and requests last, because a request that becomes final may have no
@@ -50,9 +50,9 @@ pub(super) fn apply(
     id: &LedgerId,
     host: &str,
     now: &Now,
-    change: &Change,
+    changes: &[Change],
 ) -> Result<Range<u64>, Fault> {
-    let mut effects: Vec<&Effect> = change.effects.iter().collect();
+    let mut effects: Vec<&Effect> = changes.iter().flat_map(|change| &change.effects).collect();
     effects.sort_by_key(|effect| rank(effect));
     // Before the effects: a reset replaces it.
     let boot_millis = stored(now.boot.millis);
@@ -67,7 +67,7 @@ pub(super) fn apply(
     let (newest, mut prev) = rows::head(transaction, id)?;
     let mut seq = newest;
     let mut insert = transaction.prepare_cached(sql::EVENT_INSERT)?;
-    for draft in &change.events {
+    for draft in changes.iter().flat_map(|change| &change.events) {
         seq += 1;
         let sealed = chain::seal(draft, seq, now.at, host, &prev)?;
         let request = draft.request.as_ref().map(|id| id.as_str());

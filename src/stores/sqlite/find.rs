@@ -1,11 +1,16 @@
 //! Everything that is read.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::error::{Doing, Fault};
 use super::{SqliteLedger, rows, statements as sql};
 use crate::access::hold::Hold;
-use crate::access::{At, BootInstant, Lease, Person, Request, RequestId, State};
+use crate::access::{
+    At, BootInstant, Lease, Now, Person, PrivilegeKey, Request, RequestId, ServerIdentity, State,
+    TargetName,
+};
 use crate::stores::{
     DrainedSubmission, Fact, FindLeases, FindRequests, OwedLine, Seen, StoreError,
 };
@@ -30,13 +35,26 @@ impl SqliteLedger {
     }
 
     pub(super) fn find_requests(&self, find: &FindRequests) -> Result<Vec<Request>, StoreError> {
+        let mut found = Vec::new();
+        self.find_each_request(find, &mut |request| {
+            found.push(request);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    pub(super) fn find_each_request(
+        &self,
+        find: &FindRequests,
+        take: &mut dyn FnMut(Request) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let prefix = find.id_prefix.as_deref();
         // Ids are ASCII: DEL stands behind every character of theirs.
         let prefix_end = prefix.map(|prefix| format!("{prefix}\u{7f}"));
         let states = find.states.as_ref().map(words);
         let limit = find.limit.map_or(-1, |n| i64::try_from(n).unwrap_or(-1));
         self.reading(|connection| {
-            rows::documents(
+            rows::each_document(
                 connection,
                 way(find),
                 named_params! {
@@ -49,6 +67,7 @@ impl SqliteLedger {
                     ":ended_since": find.ended_since.map(At::millis),
                     ":limit": limit,
                 },
+                |request| Ok(take(request)?),
             )
         })
     }
@@ -70,6 +89,14 @@ impl SqliteLedger {
                     ":boot_millis": stored(now.boot.millis),
                 },
             ),
+            FindLeases::OfWithSharers(target, requests) => rows::documents(
+                connection,
+                sql::LEASES_LIVE_OF_REQUESTS,
+                named_params! {
+                    ":target": target.0,
+                    ":requests": serde_json::to_string(requests)?,
+                },
+            ),
             FindLeases::LiveWithKeys(target, keys) => rows::documents(
                 connection,
                 sql::LEASES_LIVE_WITH_KEYS,
@@ -81,6 +108,55 @@ impl SqliteLedger {
                 named_params! { ":target": target.0, ":since": since.millis() },
             ),
         })
+    }
+
+    pub(super) fn find_due_keys(
+        &self,
+        target: &TargetName,
+        now: &Now,
+    ) -> Result<Vec<(RequestId, PrivilegeKey)>, StoreError> {
+        self.reading(|connection| {
+            let mut statement = connection.prepare_cached(sql::LEASE_KEYS_DUE)?;
+            let mut rows = statement.query(named_params! {
+                ":target": target.0,
+                ":at": now.at.millis(),
+                ":boot": now.boot.boot,
+                ":boot_millis": stored(now.boot.millis),
+            })?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let id: String = row.get(0)?;
+                let id = id.parse().map_err(|error: crate::access::ids::NotAnId| {
+                    Fault::Document(error.to_string())
+                })?;
+                found.push((id, PrivilegeKey(row.get(1)?)));
+            }
+            Ok(found)
+        })
+    }
+
+    pub(super) fn find_live_keys(
+        &self,
+        target: &TargetName,
+    ) -> Result<HashSet<PrivilegeKey>, StoreError> {
+        self.reading(|connection| {
+            let mut statement = connection.prepare_cached(sql::LEASE_KEYS_LIVE)?;
+            let rows = statement.query_map([&target.0], |row| row.get(0).map(PrivilegeKey))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    pub(super) fn find_live_targets(&self) -> Result<Vec<TargetName>, StoreError> {
+        let found =
+            self.reading(|connection| rows::texts(connection, sql::LEASE_TARGETS_LIVE, []))?;
+        Ok(found.into_iter().map(TargetName).collect())
+    }
+
+    pub(super) fn find_live_servers(
+        &self,
+        target: &TargetName,
+    ) -> Result<Vec<ServerIdentity>, StoreError> {
+        self.reading(|connection| rows::documents(connection, sql::LEASE_SERVERS_LIVE, [&target.0]))
     }
 
     pub(super) fn find_holds(&self, ended: bool) -> Result<Vec<Hold>, StoreError> {

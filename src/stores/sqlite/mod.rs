@@ -12,13 +12,16 @@ mod reserve;
 mod rows;
 mod statements;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
 use crate::access::hold::Hold;
-use crate::access::{Lease, LedgerId, Now, Request, RequestId};
+use crate::access::{
+    Lease, LedgerId, Now, PrivilegeKey, Request, RequestId, ServerIdentity, TargetName,
+};
 use crate::stores::{
     Change, DrainedSubmission, Fact, FindLeases, FindRequests, Ledger, Lock, OwedLine, Seen,
     StoreError,
@@ -66,8 +69,36 @@ impl Ledger for SqliteLedger {
         self.find_requests(find)
     }
 
+    fn each_request(
+        &self,
+        find: &FindRequests,
+        take: &mut dyn FnMut(Request) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.find_each_request(find, take)
+    }
+
     fn leases(&self, find: &FindLeases) -> Result<Vec<Lease>, StoreError> {
         self.find_leases(find)
+    }
+
+    fn due_keys(
+        &self,
+        target: &TargetName,
+        now: &Now,
+    ) -> Result<Vec<(RequestId, PrivilegeKey)>, StoreError> {
+        self.find_due_keys(target, now)
+    }
+
+    fn live_keys(&self, target: &TargetName) -> Result<HashSet<PrivilegeKey>, StoreError> {
+        self.find_live_keys(target)
+    }
+
+    fn live_targets(&self) -> Result<Vec<TargetName>, StoreError> {
+        self.find_live_targets()
+    }
+
+    fn live_servers(&self, target: &TargetName) -> Result<Vec<ServerIdentity>, StoreError> {
+        self.find_live_servers(target)
     }
 
     fn holds(&self, ended: bool) -> Result<Vec<Hold>, StoreError> {
@@ -107,8 +138,12 @@ impl Ledger for SqliteLedger {
         Ok((seq, hash.to_string()))
     }
 
-    fn commit(&self, now: &Now, change: Change) -> Result<std::ops::Range<u64>, StoreError> {
-        self.write(|transaction| commit::apply(transaction, &self.id, &self.host, now, &change))
+    fn commit_all(
+        &self,
+        now: &Now,
+        changes: &[Change],
+    ) -> Result<std::ops::Range<u64>, StoreError> {
+        self.write(|transaction| commit::apply(transaction, &self.id, &self.host, now, changes))
     }
 
     fn lines_after(&self, seq: u64, limit: usize) -> Result<Vec<OwedLine>, StoreError> {

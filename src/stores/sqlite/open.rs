@@ -221,6 +221,8 @@ pub(super) fn prepare(connection: &Connection) -> Result<(), Fault> {
         ("synchronous", "FULL"),
         // Sorting must not need room on a full disk.
         ("temp_store", "MEMORY"),
+        // A large sweep's pages, in KiB: else they are written to the log and read back within one transaction.
+        ("cache_size", "-12288"),
     ] {
         connection.pragma_update(None, pragma, value)?;
     }

@@ -37,14 +37,28 @@ pub(super) fn documents<T: DeserializeOwned>(
     statement: &str,
     params: impl Params,
 ) -> Result<Vec<T>, Fault> {
+    let mut found = Vec::new();
+    each_document(connection, statement, params, |document| {
+        found.push(document);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// The same, one by one.
+pub(super) fn each_document<T: DeserializeOwned>(
+    connection: &Connection,
+    statement: &str,
+    params: impl Params,
+    mut take: impl FnMut(T) -> Result<(), Fault>,
+) -> Result<(), Fault> {
     let mut statement = connection.prepare_cached(statement)?;
     let mut rows = statement.query(params)?;
-    let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let text = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-        found.push(serde_json::from_str(text)?);
+        take(serde_json::from_str(text)?)?;
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Number and hash of the newest event; 0 and the ledger's own hash where there is none.

@@ -24,9 +24,14 @@ sql! {
     JOURNAL_MARK_SET = "journal_mark_set", include_str!("sql/journal_mark_set.sql");
     LEASE_INSERT = "lease_insert", include_str!("sql/lease_insert.sql");
     LEASE_SAVE = "lease_save", include_str!("sql/lease_save.sql");
+    LEASE_KEYS_DUE = "lease_keys_due", include_str!("sql/lease_keys_due.sql");
+    LEASE_KEYS_LIVE = "lease_keys_live", include_str!("sql/lease_keys_live.sql");
+    LEASE_SERVERS_LIVE = "lease_servers_live", include_str!("sql/lease_servers_live.sql");
+    LEASE_TARGETS_LIVE = "lease_targets_live", include_str!("sql/lease_targets_live.sql");
     LEASES_DUE = "leases_due", include_str!("sql/leases_due.sql");
     LEASES_ENDED_SINCE = "leases_ended_since", include_str!("sql/leases_ended_since.sql");
     LEASES_LIVE = "leases_live", include_str!("sql/leases_live.sql");
+    LEASES_LIVE_OF_REQUESTS = "leases_live_of_requests", include_str!("sql/leases_live_of_requests.sql");
     LEASES_LIVE_OF_TARGET = "leases_live_of_target", include_str!("sql/leases_live_of_target.sql");
     LEASES_LIVE_WITH_KEYS = "leases_live_with_keys", include_str!("sql/leases_live_with_keys.sql");
     LEASES_OF = "leases_of", include_str!("sql/leases_of.sql");
@@ -126,6 +131,46 @@ mod tests {
             ),
             (
                 sql::LEASES_DUE,
+                "SEARCH l USING INDEX leases_by_key (target=? AND key=?)",
+            ),
+            (
+                sql::LEASE_KEYS_DUE,
+                "SEARCH leases USING INDEX leases_by_expiry (target=? AND expires_at<?)",
+            ),
+            (
+                sql::LEASE_KEYS_DUE,
+                "SEARCH leases USING INDEX leases_by_boot (target=? AND boot=? AND boot_due<?)",
+            ),
+            (
+                sql::LEASE_KEYS_DUE,
+                "SEARCH r USING INDEX requests_by_state (state=?)",
+            ),
+            (
+                sql::LEASE_KEYS_DUE,
+                "SEARCH l USING INDEX sqlite_autoindex_leases_1 (request=?)",
+            ),
+            (
+                sql::LEASES_DUE,
+                "SEARCH l USING INDEX sqlite_autoindex_leases_1 (request=?)",
+            ),
+            (
+                sql::LEASE_KEYS_LIVE,
+                "SEARCH leases USING INDEX leases_by_key (target=?)",
+            ),
+            (
+                sql::LEASE_TARGETS_LIVE,
+                "SEARCH l USING INDEX leases_by_key (target>?)",
+            ),
+            (
+                sql::LEASE_SERVERS_LIVE,
+                "SEARCH leases USING INDEX leases_by_key (target=?)",
+            ),
+            (
+                sql::LEASES_LIVE_OF_REQUESTS,
+                "SEARCH own USING INDEX sqlite_autoindex_leases_1 (request=?)",
+            ),
+            (
+                sql::LEASES_LIVE_OF_REQUESTS,
                 "SEARCH l USING INDEX leases_by_key (target=? AND key=?)",
             ),
             (

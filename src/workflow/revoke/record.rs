@@ -234,7 +234,7 @@ pub fn record(
         }
         changes.push(change);
     }
-    commit_each(op, &now, changes)?;
+    commit_each(op, &now, &changes)?;
     Ok(())
 }
 

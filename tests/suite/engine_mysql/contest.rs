@@ -41,7 +41,7 @@ fn a_standing_grant_is_seen_before_and_is_not_leased(server: &Server) {
         .collect();
     assert_eq!(columns, ["note", "id"]);
     let mut ask = shop.ask(&["email"]);
-    ask.ours = Shop::keys(&survey.privileges);
+    ask.ours = Shop::keys(&survey.privileges).into();
     assert_eq!(shop.survey(&ask).readable, []);
 }
 
@@ -62,7 +62,7 @@ fn our_own_overlapping_lease_contests_nothing(server: &Server) {
     let first = shop.lease(&["email"]);
     next_second();
     let mut ask = shop.ask(&["email", "note"]);
-    ask.ours = Shop::keys(&first);
+    ask.ours = Shop::keys(&first).into();
     let asked = shop.resolve_ask(&ask);
     let second = shop.grant(&asked);
     assert_eq!(shop.contested(&first[0]), None);

@@ -250,7 +250,7 @@ fn without_a_grantor_it_is_not_set_up(server: &Server) {
         grantee: Grantee(login.user.clone()),
         tables: vec![columns(&customers(), &["email"])],
         along: Vec::new(),
-        ours: HashSet::new(),
+        ours: HashSet::new().into(),
     };
     let survey = runtime.block_on(engine.survey(&[ask]));
     assert!(matches!(survey, Err(EngineError::NotSetUp { .. })));

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fixture::*;
-use jit::access::{Ended, Hold, LeaseState, Selector, State};
+use jit::access::{Ended, Hold, LeaseState, Now, PrivilegeKey, RequestId, Selector, State};
 use jit::stores::sqlite::{Sharing, SqliteLedger, create, may_operate};
 use jit::stores::{
     Change, DrainedSubmission, Effect, Fact, FindLeases, FindRequests, Ledger, StoreError,
@@ -724,6 +724,37 @@ fn due_leases_come_with_all_that_share_their_privileges() {
     let key = lease(1, 0, 1, 0).key();
     let with = FindLeases::LiveWithKeys(target(1), vec![key.clone(), key]);
     assert_eq!(ledger.leases(&with).unwrap().len(), 2);
+
+    // The same without the leases themselves.
+    let keys = |now: Now| -> Vec<(RequestId, PrivilegeKey)> {
+        let keys = ledger.due_keys(&target(1), &now).unwrap();
+        assert!(keys.is_sorted_by_key(|(id, key)| (key.clone(), id.clone())));
+        keys
+    };
+    for at in [0, 1, 99, 100, 10_000] {
+        let leases = ledger.leases(&due(now(at))).unwrap();
+        let sharing: HashSet<PrivilegeKey> = leases.iter().map(|lease| lease.key()).collect();
+        let of_due: HashSet<PrivilegeKey> = keys(now(at)).into_iter().map(|(_, key)| key).collect();
+        assert_eq!(of_due, sharing, "at {at}");
+        let ids: Vec<RequestId> = keys(now(at)).into_iter().map(|(id, _)| id).collect();
+        let with_sharers = FindLeases::OfWithSharers(target(1), ids);
+        let found = ledger.leases(&with_sharers).unwrap();
+        assert!(leases.iter().all(|lease| found.contains(lease)), "at {at}");
+    }
+    let one = ledger
+        .leases(&FindLeases::OfWithSharers(target(1), vec![id(1)]))
+        .unwrap();
+    let own = one.iter().filter(|lease| lease.id.request == id(1)).count();
+    assert_eq!((own, one.len()), (2, 3), "and the one that shares column 1");
+    let live = ledger.leases(&FindLeases::Live(Some(target(1)))).unwrap();
+    let live: HashSet<PrivilegeKey> = live.iter().map(|lease| lease.key()).collect();
+    assert_eq!(ledger.live_keys(&target(1)).unwrap(), live);
+    assert!(ledger.live_keys(&target(0)).unwrap().is_empty());
+    assert_eq!(ledger.live_targets().unwrap(), [target(1)]);
+    assert_eq!(
+        ledger.live_servers(&target(1)).unwrap(),
+        [lease(1, 0, 1, 0).server]
+    );
 }
 
 // Several processes, and their deaths ------------------------------------------------------------------------------
@@ -995,122 +1026,4 @@ fn on_a_read_only_disk(folder: &Path) {
         }
     }
     remount("rw");
-}
-
-// Size -------------------------------------------------------------------------------------------------------------
-
-/// `JIT_TEST_HISTORY=1000000 cargo test … a_long_history -- --ignored --nocapture` tells figures.
-#[test]
-#[ignore = "minutes: a ledger with a million ended requests"]
-fn a_long_history_costs_nothing() {
-    let history: u32 =
-        std::env::var("JIT_TEST_HISTORY").map_or(100_000, |text| text.parse().unwrap());
-    let place = Place::new();
-    let ledger = place.alone();
-    ledger
-        .commit(&now(1), new_request(1, State::Approved))
-        .unwrap();
-    ledger
-        .commit(
-            &now(1),
-            effects(vec![Effect::NewLease(Box::new(lease(1, 0, 1, 10)))]),
-        )
-        .unwrap();
-    let path = place.places().ledger;
-    let ask = |when: &str| {
-        let ledger = SqliteLedger::open(&path).unwrap();
-        let timed = |what: &str, act: &dyn Fn()| {
-            let begun = Instant::now();
-            for _ in 0..100 {
-                act();
-            }
-            println!("{when}: {what}: {:?}", begun.elapsed() / 100);
-        };
-        let open = vec![State::Submitted, State::Pending, State::Approved];
-        timed("due", &|| {
-            assert_eq!(
-                ledger
-                    .leases(&FindLeases::DueWithSharers(target(1), now(20)))
-                    .unwrap()
-                    .len(),
-                1
-            )
-        });
-        timed("live", &|| {
-            assert_eq!(ledger.leases(&FindLeases::Live(None)).unwrap().len(), 1)
-        });
-        timed("open", &|| {
-            let find = FindRequests {
-                states: Some(open.clone()),
-                ..FindRequests::default()
-            };
-            assert_eq!(ledger.requests(&find).unwrap().len(), 1);
-        });
-        timed("lapsing", &|| {
-            let find = FindRequests {
-                states: Some(open.clone()),
-                lapsing_by: Some(now(999_999_999).at),
-                ..FindRequests::default()
-            };
-            assert_eq!(ledger.requests(&find).unwrap().len(), 1);
-        });
-        timed("newest 50", &|| {
-            ledger
-                .requests(&FindRequests {
-                    limit: Some(50),
-                    ..FindRequests::default()
-                })
-                .unwrap();
-        });
-        timed("head", &|| drop(ledger.head().unwrap()));
-        timed("commit of 5 events", &|| {
-            assert!(ledger.commit(&now(2), events(5)).is_ok())
-        });
-    };
-    ask("empty");
-    let begun = Instant::now();
-    let connection = rusqlite::Connection::open(&path).unwrap();
-    connection
-        .execute_batch(
-            "PRAGMA synchronous = OFF; DROP TRIGGER leases_begin; DROP TRIGGER events_follow",
-        )
-        .unwrap();
-    let request = serde_json::to_string(&request(1, State::Refused)).unwrap();
-    let line = ledger.lines_after(0, 1).unwrap().remove(0).line;
-    let mut ended = lease(1, 0, 1, 10);
-    ended.state = LeaseState::Revoked {
-        ended_at: now(1).at,
-    };
-    let lease = serde_json::to_string(&ended).unwrap();
-    connection
-        .execute_batch(&format!(
-            "BEGIN;
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {history})
-             INSERT INTO requests (id, state, requester, target, lapses_at, ended_at, doc)
-               SELECT printf('%08d', i), 'refused', 1000 + i % 500, 'target1', i, i, '{}' FROM n;
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {history})
-             INSERT INTO leases (request, position, target, state, key, expires_at, boot, boot_due, ended_at, doc)
-               SELECT printf('%08d', i), 0, 'target1', 'revoked', 'pg:1/2.1>3<4', i, 'boot-1', i, i, '{}' FROM n;
-             COMMIT;",
-            request.replace('\'', "''"),
-            lease.replace('\'', "''"),
-        ))
-        .unwrap();
-    let head = ledger.head().unwrap().0;
-    connection
-        .execute(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
-             INSERT INTO events (seq, request, line)
-             SELECT ?2 + i, printf('%08d', i / 5), replace(?3, '\"seq\":1,', '\"seq\":' || (?2 + i) || ',') FROM n",
-            rusqlite::params![history * 5, head as i64, line.trim_end()],
-        )
-        .unwrap();
-    println!(
-        "made {history} ended requests and {} events in {:?}",
-        history * 5,
-        begun.elapsed()
-    );
-    drop(connection);
-    println!("{} MB", fs::metadata(&path).unwrap().len() / 1_000_000);
-    ask("full");
 }

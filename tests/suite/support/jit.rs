@@ -204,14 +204,16 @@ impl Drop for Install {
     }
 }
 
-/// The built program, copied once a run to where everybody may execute it.
+/// The built program, or `$JIT_TEST_PROGRAM`, another build of it; copied once a run to where everybody may execute it.
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let folder = beside_the_servers("test-places").join(format!("{}-bin", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder under target");
         let copy = folder.join("jit");
-        fs::copy(env!("CARGO_BIN_EXE_jit"), &copy).expect("the program is built");
+        let built = std::env::var_os("JIT_TEST_PROGRAM")
+            .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_jit")), PathBuf::from);
+        fs::copy(&built, &copy).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("own file");
         copy
     })

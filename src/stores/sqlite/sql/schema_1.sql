@@ -1,6 +1,8 @@
 -- Version 1 of the ledger. Instants are milliseconds since 1970 in UTC; `doc` is the whole value as JSON, the other
 -- columns are what is searched by or guarded. What must never happen is refused here too, so that a bug of ours,
 -- or an operator with a shell, meets the same law twice.
+--
+-- States are told apart by CASE and not by IN: for each list of an IN SQLite makes a table, at every row written.
 
 CREATE TABLE ledger (
   only INTEGER PRIMARY KEY CHECK (only = 1),
@@ -33,15 +35,18 @@ INSERT INTO moves (was, becomes) VALUES
 CREATE TABLE requests (
   number INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE CHECK (length(id) = 8),
-  state TEXT NOT NULL CHECK (state IN ('submitted', 'pending', 'approved', 'granting', 'active', 'revoking',
-    'ended', 'refused', 'denied', 'cancelled', 'lapsed', 'failed')),
+  state TEXT NOT NULL CHECK (CASE state
+    WHEN 'submitted' THEN 1 WHEN 'pending' THEN 1 WHEN 'approved' THEN 1 WHEN 'granting' THEN 1 WHEN 'active' THEN 1
+    WHEN 'revoking' THEN 1 WHEN 'ended' THEN 1 WHEN 'refused' THEN 1 WHEN 'denied' THEN 1 WHEN 'cancelled' THEN 1
+    WHEN 'lapsed' THEN 1 WHEN 'failed' THEN 1 ELSE 0 END),
   requester INTEGER NOT NULL,
   target TEXT NOT NULL,
   lapses_at INTEGER NOT NULL,
   ended_at INTEGER,
   doc TEXT NOT NULL CHECK (json_valid(doc)),
-  final INTEGER GENERATED ALWAYS AS
-    (state IN ('ended', 'refused', 'denied', 'cancelled', 'lapsed', 'failed')) VIRTUAL,
+  final INTEGER GENERATED ALWAYS AS (CASE state
+    WHEN 'ended' THEN 1 WHEN 'refused' THEN 1 WHEN 'denied' THEN 1 WHEN 'cancelled' THEN 1 WHEN 'lapsed' THEN 1
+    WHEN 'failed' THEN 1 ELSE 0 END) VIRTUAL,
   CHECK ((ended_at IS NOT NULL) = final)
 ) STRICT;
 
@@ -55,7 +60,9 @@ CREATE TABLE leases (
   request TEXT NOT NULL REFERENCES requests (id),
   position INTEGER NOT NULL,
   target TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ('owed', 'held', 'disputed', 'revoked', 'gone', 'covered', 'left')),
+  state TEXT NOT NULL CHECK (CASE state
+    WHEN 'owed' THEN 1 WHEN 'held' THEN 1 WHEN 'disputed' THEN 1 WHEN 'revoked' THEN 1 WHEN 'gone' THEN 1
+    WHEN 'covered' THEN 1 WHEN 'left' THEN 1 ELSE 0 END),
   key TEXT NOT NULL,
   expires_at INTEGER NOT NULL,
   -- The same end by the boot clock: where `boot` is running, due from this many milliseconds on.
@@ -64,7 +71,8 @@ CREATE TABLE leases (
   ended_at INTEGER,
   doc TEXT NOT NULL CHECK (json_valid(doc)),
   -- 1 or NULL, never 0: the partial indexes hold only what still owes its undo.
-  live INTEGER GENERATED ALWAYS AS (CASE WHEN state IN ('owed', 'held', 'disputed') THEN 1 END) VIRTUAL,
+  live INTEGER GENERATED ALWAYS AS
+    (CASE state WHEN 'owed' THEN 1 WHEN 'held' THEN 1 WHEN 'disputed' THEN 1 END) VIRTUAL,
   PRIMARY KEY (request, position),
   CHECK ((ended_at IS NULL) = (live IS NOT NULL))
 ) STRICT;
@@ -164,7 +172,7 @@ END;
 -- Leases -------------------------------------------------------------------------------------------------------
 
 CREATE TRIGGER leases_begin BEFORE INSERT ON leases
-WHEN (CASE WHEN NEW.state IN ('owed', 'held', 'disputed') THEN 1 END) IS NULL
+WHEN (CASE NEW.state WHEN 'owed' THEN 1 WHEN 'held' THEN 1 WHEN 'disputed' THEN 1 END) IS NULL
   OR EXISTS (SELECT 1 FROM requests WHERE id = NEW.request AND final)
 BEGIN
   SELECT RAISE(ABORT, 'law: a lease begins live, under a request that is not final');

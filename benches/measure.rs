@@ -1,0 +1,109 @@
+//! Running one command and seeing what it cost.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use wait4::Wait4;
+
+use crate::support::Server;
+
+/// What one run cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// Seconds from start to end.
+    pub wall: f64,
+    /// Seconds of the program's own work, in user and kernel mode.
+    pub cpu: f64,
+    /// Bytes that were resident at most.
+    pub peak: u64,
+    /// Seconds that a server worked meanwhile; 0 where none was looked at.
+    pub server: f64,
+}
+
+/// Runs a command to its end. One that fails ends the figures: what failed is not to be measured.
+#[track_caller]
+pub fn cost(command: &mut Command) -> Cost {
+    exits(command, 0)
+}
+
+/// The same for a command whose exit code is to be another one.
+#[track_caller]
+pub fn exits(command: &mut Command, code: i32) -> Cost {
+    // Not a pipe: nobody reads it while the clock runs.
+    let said = tempfile::tempfile().expect("a file for what it says");
+    let begun = Instant::now();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(said.try_clone().expect("a file"))
+        .stderr(said.try_clone().expect("a file"))
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let end = child.wait4().expect("our own child");
+    let wall = begun.elapsed().as_secs_f64();
+    assert_eq!(
+        end.status.code(),
+        Some(code),
+        "{command:?} ended otherwise: {}",
+        words(said)
+    );
+    Cost {
+        wall,
+        cpu: (end.rusage.utime + end.rusage.stime).as_secs_f64(),
+        // Bytes, whatever the system counts in.
+        peak: end.rusage.maxrss,
+        server: 0.0,
+    }
+}
+
+/// The same, with what the server worked meanwhile.
+#[track_caller]
+pub fn cost_with(server: &Server, command: &mut Command) -> Cost {
+    let before = worked(server.pid());
+    let cost = cost(command);
+    Cost {
+        server: worked(server.pid()) - before,
+        ..cost
+    }
+}
+
+fn words(mut said: fs::File) -> String {
+    use std::io::{Read, Seek};
+    let mut text = String::new();
+    let _ = said.rewind();
+    let _ = said.read_to_string(&mut text);
+    text.lines().take(20).collect::<Vec<_>>().join("\n")
+}
+
+/// Seconds that a process and its children, dead ones too, have worked (proc(5), fields 14 to 17 of `stat`).
+fn worked(pid: u32) -> f64 {
+    let ticks = |pid: u32, last: usize| -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let Some((_, rest)) = stat.rsplit_once(") ") else {
+            return 0;
+        };
+        rest.split(' ')
+            .skip(11)
+            .take(last)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum()
+    };
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let living: u64 = children
+        .unwrap_or_default()
+        .split_whitespace()
+        .filter_map(|child| child.parse().ok())
+        .map(|child| ticks(child, 2))
+        .sum();
+    (ticks(pid, 4) + living) as f64 / 100.0
+}
+
+/// The middle one; of an even number the lower of the two in the middle.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values
+        .get(values.len().saturating_sub(1) / 2)
+        .copied()
+        .unwrap_or(f64::NAN)
+}

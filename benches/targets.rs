@@ -1,0 +1,158 @@
+//! Twenty targets of which one does not answer.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jit::access::Ttl;
+
+use crate::choice;
+use crate::measure::{Cost, cost, exits};
+use crate::support::host::Host;
+use crate::support::people::{alice, bob, carol, cron, dave, mallory};
+use crate::support::postgres;
+use crate::support::process::must;
+use crate::table::{Goal, Row};
+
+/// Columns of each target's table; five people have each.
+const COLUMNS: usize = 20;
+
+const POLICY: &str = r"
+version: 1
+policies:
+  - name: wide-{name}
+    target: {name}
+    table: public.t
+    columns: ['c*']
+    allow:
+      - {who: [jitalice, jitbob, jitmallory, jitcarol, jitdave], max: 2h, approval: auto}
+";
+
+pub fn rows() -> Vec<Row> {
+    let server = postgres::fresh(&["fsync=on", "log_statement=none"]);
+    let hole = Hole::new();
+    let names: Vec<String> = (1..=19).map(|n| format!("t{n:02}")).collect();
+    let named: Vec<_> = names.iter().map(|name| (name.as_str(), &server)).collect();
+    let host = Host::new(&named);
+    for name in &names {
+        let columns: Vec<String> = (1..=COLUMNS).map(|n| format!("c{n} int")).collect();
+        let sql = format!("CREATE TABLE public.t ({})", columns.join(", "));
+        host.at(name).dba(&sql);
+        let policy = POLICY.replace("{name}", name);
+        let path = host.jit.path(format!("etc/policies/{name}.yaml"));
+        std::fs::write(path, policy).expect("root may");
+        host.set_up(name);
+    }
+    let without = host.blocks();
+    let mut with = without.clone();
+    with.push(format!(
+        "  dead:\n    url: postgres://jit_admin@127.0.0.1:{}/shop\n    password: {{file: '{{dir}}/secrets/shop'}}\n",
+        hole.address.port()
+    ));
+    let mut sides: [Vec<Cost>; 4] = Default::default();
+    for _ in 0..choice::rounds() {
+        for (blocks, dead, side) in [(&without, false, 0), (&with, true, 2)] {
+            lease(&host, &names);
+            host.configure(blocks);
+            // Whether it is dead is known from the sweeps before, as it is a minute after it died.
+            quiet(&host, dead);
+            make_due(&host, &names);
+            let begun = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .expect("after 1970");
+            let whole = match dead {
+                false => cost(&mut sweep(&host)),
+                true => exits(&mut sweep(&host), 5),
+            };
+            sides[side].push(Cost {
+                wall: last_revoked(&host) - begun.as_secs_f64(),
+                ..whole
+            });
+            sides[side + 1].push(whole);
+            host.configure(&without);
+            quiet(&host, false);
+        }
+    }
+    let [alone, alone_whole, last, whole] = sides;
+    vec![
+        Row {
+            what: "20 targets, 1 dead: until the 1,900th is taken".into(),
+            against: "the 19 alone".into(),
+            ours: last,
+            theirs: alone,
+            goal: Goal::AtMost(1.3),
+        },
+        Row {
+            what: "20 targets, 1 dead: until the sweep ends".into(),
+            against: "the 19 alone".into(),
+            ours: whole,
+            theirs: alone_whole,
+            goal: Goal::None,
+        },
+    ]
+}
+
+fn sweep(host: &Host<'_>) -> Command {
+    host.jit.command(&cron(), &["sweep"])
+}
+
+fn quiet(host: &Host<'_>, dead: bool) {
+    exits(&mut sweep(host), if dead { 5 } else { 0 });
+}
+
+fn lease(host: &Host<'_>, names: &[String]) {
+    let columns: Vec<String> = (1..=COLUMNS).map(|n| format!("c{n}")).collect();
+    let columns = format!("public.t:{}", columns.join(","));
+    for name in names {
+        for person in [alice(), bob(), mallory(), carol(), dave()] {
+            let ask = ["request", name, &columns, "--for", "1h", "--reason", "many"];
+            host.jit(&person, &ask).ok();
+        }
+    }
+    quiet(host, false);
+}
+
+fn make_due(host: &Host<'_>, names: &[String]) {
+    let ledger = rusqlite::Connection::open(host.jit.ledger()).expect("the ledger");
+    let just_now = jit::workflow::clock::now().at.minus(Ttl::from_secs(1));
+    let changed = ledger
+        .execute(
+            "UPDATE leases SET expires_at = ?1, doc = json_set(doc, '$.expires_at', ?2) WHERE live IS NOT NULL",
+            rusqlite::params![just_now.millis(), just_now.to_string()],
+        )
+        .expect("an earlier end is lawful");
+    assert_eq!(changed, names.len() * COLUMNS * 5);
+    must(&mut Command::new("sync"));
+}
+
+/// When the last of the leases was seen gone, in seconds since 1970.
+fn last_revoked(host: &Host<'_>) -> f64 {
+    let events = host.jit.events();
+    let mut revoked = events.iter().filter(|event| event["event"] == "revoked");
+    let at = revoked.next_back().expect("some were")["ended_at"].clone();
+    let at: jit::access::At = serde_json::from_value(at).expect("an instant");
+    at.millis() as f64 / 1000.0
+}
+
+/// A place that drops packets: a listener whose queue is full, so that the kernel answers nobody any more.
+struct Hole {
+    address: SocketAddr,
+    _listener: TcpListener,
+    _waiting: Vec<TcpStream>,
+}
+
+impl Hole {
+    fn new() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let mut waiting = Vec::new();
+        while let Ok(one) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+            waiting.push(one);
+        }
+        Self {
+            address,
+            _listener: listener,
+            _waiting: waiting,
+        }
+    }
+}

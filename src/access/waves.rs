@@ -1,0 +1,128 @@
+//! PURE. What is due, cut into portions: a sweep needs room for one of them, however much is due.
+
+use std::collections::HashMap;
+
+use super::ids::RequestId;
+use super::privilege::PrivilegeKey;
+
+/// What one portion may weigh. A lease weighs 1, and a request [`REQUEST`] more.
+pub const HEAVIEST: usize = 4000;
+/// A request in memory is as large as so many leases.
+pub const REQUEST: usize = 2;
+
+/// Requests that are taken together.
+///
+/// `due` are the due leases, ordered by key. Requests that share a privilege are never torn apart: who takes it for
+/// one of them takes it for all. Neighbours by key stay neighbours, so that the REVOKEs of one table can be merged.
+/// A portion weighs at most `heaviest`, unless one such group alone weighs more.
+pub fn of(due: &[(RequestId, PrivilegeKey)], heaviest: usize) -> Vec<Vec<RequestId>> {
+    let mut places: HashMap<&RequestId, usize> = HashMap::new();
+    let mut leases: Vec<usize> = Vec::new();
+    let mut requests: Vec<&RequestId> = Vec::new();
+    // Each request points to an earlier one that it shares a privilege with, or to itself.
+    let mut first: Vec<usize> = Vec::new();
+    let mut last: Option<(&PrivilegeKey, usize)> = None;
+    for (request, key) in due {
+        let place = *places.entry(request).or_insert_with(|| {
+            requests.push(request);
+            leases.push(0);
+            first.push(first.len());
+            first.len() - 1
+        });
+        leases[place] += 1;
+        if let Some((before, other)) = last
+            && before == key
+        {
+            let (a, b) = (root(&mut first, other), root(&mut first, place));
+            first[a.max(b)] = a.min(b);
+        }
+        last = Some((key, place));
+    }
+    let mut together: Vec<(Vec<RequestId>, usize)> = Vec::new();
+    let mut group_of: HashMap<usize, usize> = HashMap::new();
+    for (place, request) in requests.into_iter().enumerate() {
+        let group = *group_of.entry(root(&mut first, place)).or_insert_with(|| {
+            together.push((Vec::new(), 0));
+            together.len() - 1
+        });
+        together[group].0.push(request.clone());
+        together[group].1 += leases[place] + REQUEST;
+    }
+    let mut waves: Vec<Vec<RequestId>> = Vec::new();
+    let mut weight = heaviest;
+    for (requests, more) in together {
+        match waves.last_mut() {
+            Some(wave) if weight + more <= heaviest => wave.extend(requests),
+            _ => {
+                weight = 0;
+                waves.push(requests);
+            }
+        }
+        weight += more;
+    }
+    waves
+}
+
+fn root(first: &mut [usize], mut place: usize) -> usize {
+    while first[place] != place {
+        first[place] = first[first[place]];
+        place = first[place];
+    }
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: usize) -> RequestId {
+        RequestId::of_submission(7, n.to_string().as_bytes())
+    }
+
+    fn due(pairs: &[(usize, usize)]) -> Vec<(RequestId, PrivilegeKey)> {
+        let mut pairs: Vec<_> = pairs
+            .iter()
+            .map(|(request, key)| (id(*request), PrivilegeKey(format!("{key:06}"))))
+            .collect();
+        pairs.sort_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
+        pairs
+    }
+
+    #[test]
+    fn nothing_due_is_no_wave() {
+        assert!(of(&[], HEAVIEST).is_empty());
+    }
+
+    #[test]
+    fn a_few_go_at_once() {
+        let waves = of(&due(&[(1, 1), (2, 2), (3, 3)]), HEAVIEST);
+        assert_eq!(waves.len(), 1);
+        assert_eq!(waves[0].len(), 3);
+    }
+
+    #[test]
+    fn many_go_in_portions_and_each_once() {
+        let pairs: Vec<_> = (0..10_000).map(|n| (n, n)).collect();
+        let waves = of(&due(&pairs), HEAVIEST);
+        assert_eq!(waves.len(), 8);
+        let mut all: Vec<RequestId> = waves.concat();
+        assert_eq!(all.len(), 10_000);
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 10_000);
+    }
+
+    #[test]
+    fn requests_that_share_a_privilege_stay_together() {
+        // A chain from end to end: each shares one key with the next.
+        let chain: Vec<_> = (0..10_000).flat_map(|n| [(n, n), (n, n + 1)]).collect();
+        assert_eq!(of(&due(&chain), HEAVIEST).len(), 1);
+        // The first and the last of many.
+        let mut pairs: Vec<_> = (0..10_000).map(|n| (n, n)).collect();
+        pairs.push((0, 9_999));
+        let waves = of(&due(&pairs), HEAVIEST);
+        let with = |n: usize| waves.iter().position(|wave| wave.contains(&id(n)));
+        assert_eq!(with(0), with(9_999));
+        assert!(waves.len() > 1);
+    }
+}

@@ -1,0 +1,1 @@
+SELECT DISTINCT doc -> '$.server' FROM leases INDEXED BY leases_by_key WHERE live IS NOT NULL AND target = ?1

@@ -1,0 +1,53 @@
+//! Many requests, cut into portions: a step needs room for one of them, however many there are.
+
+use crate::access::waves::REQUEST;
+use crate::access::{Request, RequestId, State};
+use crate::stores::{FindRequests, StoreError};
+
+use super::{Operator, failpoint};
+
+/// The requests that are found and fit, neighbours by table so that their statements can be merged.
+pub fn of(
+    op: &Operator,
+    find: &FindRequests,
+    fits: impl Fn(&Request) -> bool,
+) -> Result<Vec<Vec<RequestId>>, StoreError> {
+    let mut found = Vec::new();
+    op.ledger.each_request(find, &mut |request| {
+        if fits(&request) {
+            let columns: usize = request.tables.iter().map(|table| table.columns.len()).sum();
+            let first = request.tables.into_iter().next();
+            let first = first.map(|table| (table.table, table.columns.into_iter().next()));
+            found.push((first, request.id, columns + REQUEST));
+        }
+        Ok(())
+    })?;
+    found.sort();
+    let mut portions: Vec<Vec<RequestId>> = Vec::new();
+    let heaviest = failpoint::portion();
+    let mut weight = heaviest;
+    for (_, id, more) in found {
+        match portions.last_mut() {
+            Some(portion) if weight + more <= heaviest => portion.push(id),
+            _ => {
+                weight = 0;
+                portions.push(vec![id]);
+            }
+        }
+        weight += more;
+    }
+    Ok(portions)
+}
+
+/// Those of one portion that are still in this state.
+pub fn read(op: &Operator, ids: &[RequestId], state: State) -> Result<Vec<Request>, StoreError> {
+    let mut requests = Vec::new();
+    for id in ids {
+        requests.extend(
+            op.ledger
+                .request(id)?
+                .filter(|request| request.state == state),
+        );
+    }
+    Ok(requests)
+}

@@ -1,0 +1,170 @@
+//! What is due goes in portions; `JIT_PORTION=1` makes one of each request. Laws 2 and 9 hold across them.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::audit_first::every_line_once;
+use crate::support::jit::{Output, run};
+use crate::support::mount::SmallDisk;
+use crate::support::people::{Person, alice, bob, carol, cron, mallory};
+use crate::support::server::Server;
+use crate::support::shop::Shop;
+use crate::support::{on_every_server, on_postgres};
+
+on_every_server!(what_is_given_back_between_two_portions_owes_all_it_has);
+on_postgres!(
+    a_ledger_that_cannot_be_written_stops_no_portion,
+    a_portion_that_cannot_be_recorded_leaves_the_others,
+    many_portions_are_given_and_taken_each_once,
+);
+
+/// A sweep in portions of one request, unless they share a privilege.
+fn sweep(shop: &Shop<'_>, more: &[(&str, &str)]) -> Output {
+    let mut command: Command = shop.jit.command(&cron(), &["sweep"]);
+    command.env("JIT_PORTION", "1").envs(more.iter().copied());
+    run(&mut command, "")
+}
+
+fn four() -> [Person; 4] {
+    [alice(), bob(), carol(), mallory()]
+}
+
+/// Four people's email for a short while, given, and due.
+fn due(shop: &Shop<'_>) -> Vec<String> {
+    let ids: Vec<String> = four()
+        .iter()
+        .map(|person| shop.ask(person, "email", "3s", &["--purpose", "support"]))
+        .collect();
+    shop.sweep().ok();
+    for person in four() {
+        assert!(shop.reads(&person.name, "email"), "{}", person.name);
+    }
+    std::thread::sleep(Duration::from_millis(3200));
+    ids
+}
+
+/// One request shares a privilege with each of two that are due, and is given back while the first of them is being
+/// taken: in the second one's portion only the shared lease is known, and the request must not end by that alone.
+fn what_is_given_back_between_two_portions_owes_all_it_has(server: &Server) {
+    let shop = Shop::on(server);
+    let ask = |columns: &str, ttl: &str| {
+        let flags = ["--purpose", "support"];
+        shop.ask(&alice(), columns, ttl, &flags)
+    };
+    let first = ask("email", "2s");
+    let second = ask("phone", "2s");
+    let both = ask("email,phone", "1h");
+    shop.sweep().ok();
+    assert!(shop.reads("jitalice", "email, phone"));
+    std::thread::sleep(Duration::from_millis(2200));
+    // Long enough that the inbox is drained before all portions are through.
+    let more = [("JIT_FAILPOINT", "revoke-announced=slow:3000")];
+    let output = std::thread::scope(|scope| {
+        let sweeping = scope.spawn(|| sweep(&shop, &more));
+        std::thread::sleep(Duration::from_millis(1500));
+        shop.jit(&alice(), &["return", &both]).ok();
+        sweeping.join().expect("a sweep")
+    })
+    .ok();
+    for word in ["law:", "ledger"] {
+        assert!(!output.err.contains(word), "{output}");
+    }
+    for id in [&first, &second, &both] {
+        assert_eq!(shop.state(id), "ended", "{:#}", shop.show(id));
+    }
+    for column in ["email", "phone"] {
+        assert!(!shop.has_row("jitalice", "customers", column), "{column}");
+    }
+    let covered = shop.events("kept");
+    assert_eq!(covered.len(), 2, "{covered:#?}");
+    let taken = shop.events("revoked");
+    assert_eq!(taken.len(), 1, "{taken:#?}");
+    assert_eq!(taken[0]["request"], both.as_str());
+    let all = serde_json::json!(["email", "phone"]);
+    assert_eq!(taken[0]["columns"], all, "with all it has");
+    every_line_once(&shop);
+}
+
+fn a_ledger_that_cannot_be_written_stops_no_portion(server: &Server) {
+    let shop = Shop::on(server);
+    let ids = due(&shop);
+    let disk = SmallDisk::over(&shop.jit.path("var/lib/jit/ledger"), "16m");
+    disk.read_only(true);
+    let output = sweep(&shop, &[]);
+    for person in four() {
+        assert!(
+            !shop.has_row(&person.name, "customers", "email"),
+            "the REVOKE of {} is sent: {output}",
+            person.name
+        );
+    }
+    assert!([5, 6].contains(&output.code), "loud: {output}");
+    disk.read_only(false);
+    sweep(&shop, &[]).ok();
+    for id in &ids {
+        assert_eq!(shop.state(id), "ended");
+    }
+    every_line_once(&shop);
+    drop(disk);
+}
+
+/// The ledger takes everything but what is said of one request.
+fn a_portion_that_cannot_be_recorded_leaves_the_others(server: &Server) {
+    let shop = Shop::on(server);
+    let ids = due(&shop);
+    let ledger = rusqlite::Connection::open(shop.jit.ledger()).expect("the ledger");
+    for id in &ids[..2] {
+        ledger
+            .execute_batch(&format!(
+                "CREATE TRIGGER no_{id} BEFORE UPDATE ON requests WHEN NEW.id = '{id}'
+                 BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+            ))
+            .expect("a trigger");
+    }
+    let output = sweep(&shop, &[]);
+    for person in four() {
+        assert!(
+            !shop.has_row(&person.name, "customers", "email"),
+            "the REVOKE of {} is sent: {output}",
+            person.name
+        );
+    }
+    assert_ne!(output.code, 0, "loud: {output}");
+    for (place, id) in ids.iter().enumerate() {
+        let ended = shop.state(id) == "ended";
+        assert_eq!(ended, place >= 2, "{id}: {output}");
+    }
+    for id in &ids[..2] {
+        ledger
+            .execute_batch(&format!("DROP TRIGGER no_{id}"))
+            .expect("made above");
+    }
+    drop(ledger);
+    sweep(&shop, &[]).ok();
+    for id in &ids {
+        assert_eq!(shop.state(id), "ended");
+    }
+    every_line_once(&shop);
+}
+
+fn many_portions_are_given_and_taken_each_once(server: &Server) {
+    let shop = Shop::on(server);
+    let ids: Vec<String> = four()
+        .iter()
+        .flat_map(|person| ["email", "phone"].map(|column| (person.clone(), column)))
+        .map(|(person, column)| shop.ask(&person, column, "4s", &["--purpose", "support"]))
+        .collect();
+    sweep(&shop, &[]).ok();
+    for id in &ids {
+        assert_eq!(shop.state(id), "active");
+    }
+    assert_eq!(shop.events("granted").len(), ids.len());
+    std::thread::sleep(Duration::from_millis(4200));
+    sweep(&shop, &[]).ok();
+    for id in &ids {
+        assert_eq!(shop.state(id), "ended");
+    }
+    assert_eq!(shop.events("revoking").len(), ids.len());
+    assert_eq!(shop.events("revoked").len(), ids.len());
+    every_line_once(&shop);
+}
