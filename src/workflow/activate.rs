@@ -10,14 +10,13 @@ use crate::access::{
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, GrantOrder, Report, Verb};
+use crate::failpoint;
 use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::acts::{Verdict, verdict};
 use super::history::Histories;
 use super::target::{Failing, TargetReport};
-use super::{
-    Operator, arrive, clock, commit_each, events, failpoint, look, publish, remember, revoke,
-};
+use super::{Operator, arrive, clock, commit_each, events, look, publish, remember, revoke};
 
 /// Grants what is approved on this target, if grants may be given at all now. `whole`: this is a sweep, whose own
 /// revokes count as those of a sweep that succeeded.

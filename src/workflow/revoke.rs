@@ -14,12 +14,13 @@ use crate::access::{
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, Verb};
+use crate::failpoint;
 use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::events;
 use super::look::{distinct, explained};
 use super::target::{Failing, TargetReport};
-use super::{Operator, commit_each, failpoint};
+use super::{Operator, commit_each};
 
 use evidence::Evidence;
 use record::{Seen, failures, finish, record};

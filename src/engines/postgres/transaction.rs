@@ -184,7 +184,10 @@ async fn tried(link: &Link, pieces: &[Piece], how: &Manner) -> Result<Done, Fail
     shows(link, pieces, how.verb, &shown, &names)?;
 
     // Third trip. A COMMIT may answer ROLLBACK, and the driver does not show which: the server's own record does.
-    commit(link, xid).await
+    crate::failpoint::reach("postgres-uncommitted");
+    let done = commit(link, xid).await;
+    crate::failpoint::reach("postgres-committed");
+    done
 }
 
 /// Sends, and fails as a whole on the first fault.

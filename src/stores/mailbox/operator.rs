@@ -241,7 +241,10 @@ impl InboxTrait for Mailboxes {
             }
         }
         match unlinkat(&folder, place.name.as_c_str(), AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Ok(()) | Err(Errno::NOENT) => {
+                crate::failpoint::reach("deposit-discarded");
+                Ok(())
+            }
             Err(Errno::ISDIR) => set_aside(&folder, &place.name).map_err(|e| unreadable(&path, e)),
             Err(error) => Err(super::unwritable(&path, error)),
         }
@@ -293,6 +296,7 @@ fn has(folder: &OwnedFd, view: &[u8]) -> bool {
 fn put(folder: &OwnedFd, view: &[u8]) -> std::io::Result<()> {
     let beside = format!(".view.{}", std::process::id());
     let written = write(folder, &beside, view).and_then(|()| {
+        crate::failpoint::reach("view-written");
         match renameat(folder, &beside, folder, VIEW) {
             Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
                 set_aside(folder, c"view.json")?;
@@ -300,6 +304,7 @@ fn put(folder: &OwnedFd, view: &[u8]) -> std::io::Result<()> {
             }
             done => done?,
         }
+        crate::failpoint::reach("view-published");
         Ok(())
     });
     if written.is_err() {

@@ -1,8 +1,9 @@
-//! Places where a test may kill or hold the program, between any two effects. Compiled only with the feature
-//! `failpoints`, which only the tests use; without it a place is nothing at all.
+//! Places where a test may kill or hold the program: one behind every effect, where the lower rooms have it, and some
+//! more between the steps of a story. A test finds every effect in the source and wants its place beside it.
+//! Compiled only with the feature `failpoints`, which only the tests use; without it a place is nothing at all.
 //!
 //! `JIT_FAILPOINT=place=kill` ends the process there as SIGKILL does, `place=kill:N` where it comes there for the Nth
-//! time; `place=wait:FILE` holds it until FILE is there.
+//! time; `any=kill:N` counts all places; `place=wait:FILE` holds it until FILE is there.
 
 /// Every place, for the test that goes through them all.
 pub const PLACES: &[&str] = &[
@@ -15,6 +16,16 @@ pub const PLACES: &[&str] = &[
     "revoke-sent",
     "revoke-recorded",
     "journal-written",
+    "ledger-committed",
+    "lines-written",
+    "lines-synced",
+    "tail-cut",
+    "deposit-discarded",
+    "view-written",
+    "view-published",
+    "postgres-uncommitted",
+    "postgres-committed",
+    "mysql-sent",
 ];
 
 /// Marks a place. The name must stand in [`PLACES`].
@@ -27,7 +38,7 @@ pub fn reach(place: &str) {
     let Some((name, what)) = wanted.split_once('=') else {
         return;
     };
-    if name != place {
+    if name != place && name != "any" {
         return;
     }
     if let Some(nth) = what.strip_prefix("kill") {
