@@ -3,7 +3,11 @@
 # make test    every test, on real servers; SERVERS=postgres,mysql narrows
 # make torture  random sequences, kills and bad inputs for as long as you say: SEED=7 MINUTES=60
 # make lint    formatting, and clippy with warnings as errors
+# make generate   completions/ and man/, from the command line's definition and docs/
+# make install    PREFIX=/usr/local and DESTDIR= as usual; UNITS=no leaves out systemd's units; make uninstall
+# make deb        a Debian package in target/debian
 # make demo    the main job, played on throwaway servers; KEEP=1 leaves them up
+# make errors  writes docs/errors.md anew, from the program itself
 # make clean-servers   removes all that setup put under target/
 
 SERVERS ?= postgres,mariadb,mysql
@@ -15,16 +19,17 @@ ifneq ($(unknown),)
 $(error SERVERS names $(unknown); known are $(known))
 endif
 left_out := $(filter-out $(chosen),$(known))
-# A test of a server carries the server's name: …::a_law::on_postgres.
+# A test of a server carries the server's name: …::a_law::on_postgres. Of Postgres there are two, the release's own
+# and one of 18 or later, whose tests are …::on_postgres_18.
 skips := $(foreach server,$(left_out),--skip on_$(server))
 say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVERS): every test of $(left_out)",true)
 
-.PHONY: all setup build test torture lint demo clean-servers
+.PHONY: all setup build test torture lint demo errors clean-servers generate release install uninstall deb
 
 all: build
 
 setup:
-	@tests/setup/install $(chosen)
+	@tests/setup/install $(chosen) $(if $(filter postgres,$(chosen)),postgres-18)
 
 build:
 	cargo build --locked
@@ -46,8 +51,84 @@ lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features failpoints -- -D warnings
 
+generate:
+	cargo run --locked --quiet -- generate .
+
+release:
+	cargo build --locked --release
+
+# --- installing ------------------------------------------------------------------------------------------------------
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+UNITS ?= yes
+# Where cargo leaves the program; make install builds it only if it is not there.
+CARGO_TARGET_DIR ?= target
+PROGRAM ?= $(CARGO_TARGET_DIR)/release/jit
+bindir = $(PREFIX)/bin
+sharedir = $(PREFIX)/share
+docdir = $(sharedir)/doc/jit
+# Only there systemd looks for units of programs under /usr/local, too.
+unitdir = $(if $(filter /usr,$(PREFIX)),/usr/lib/systemd/system,$(PREFIX)/lib/systemd/system)
+
+pages = $(wildcard man/man1/*.1 man/man5/*.5)
+units = $(wildcard ops/systemd/*.service ops/systemd/*.timer ops/systemd/*.path)
+examples = $(filter-out policies/start,$(wildcard policies/*)) $(wildcard policies/start/*)
+op_files = ops/cron/jit ops/logrotate/jit ops/prometheus/jit.rules.yml ops/setup-host \
+	$(wildcard ops/systemd/*.d/*.example)
+
+# Every file that is installed: its source, then its place.
+installed = $(PROGRAM)=$(bindir)/jit \
+	$(foreach page,$(pages),$(page)=$(sharedir)/$(page)) \
+	completions/jit.bash=$(sharedir)/bash-completion/completions/jit \
+	completions/_jit=$(sharedir)/zsh/site-functions/_jit \
+	completions/jit.fish=$(sharedir)/fish/vendor_completions.d/jit.fish \
+	completions/jit.elv=$(sharedir)/elvish/lib/jit.elv \
+	completions/jit.ps1=$(docdir)/completions/jit.ps1 \
+	README.md=$(docdir)/README.md CHANGELOG.md=$(docdir)/CHANGELOG.md LICENSE=$(docdir)/LICENSE \
+	$(foreach doc,$(wildcard docs/*.md),$(doc)=$(docdir)/$(doc)) \
+	$(foreach example,$(examples),$(example)=$(docdir)/examples/$(example)) \
+	$(foreach file,$(op_files),$(file)=$(docdir)/examples/$(file)) \
+	$(if $(filter yes,$(UNITS)),$(foreach unit,$(units),$(unit)=$(unitdir)/$(notdir $(unit))))
+# Folders that are jit's alone.
+own_folders = $(docdir)/examples/ops/systemd/jit-.service.d $(docdir)/examples/ops/systemd/jit-sweep.service.d \
+	$(docdir)/examples/ops/systemd $(docdir)/examples/ops/cron $(docdir)/examples/ops/logrotate \
+	$(docdir)/examples/ops/prometheus $(docdir)/examples/ops $(docdir)/examples/policies/start $(docdir)/examples/policies $(docdir)/examples \
+	$(docdir)/completions $(docdir)/docs $(docdir)
+
+$(PROGRAM):
+	cargo build --locked --release
+
+install: $(PROGRAM)
+	@set -e; for pair in $(installed); do \
+		from=$${pair%%=*}; to="$(DESTDIR)$${pair#*=}"; \
+		mode=644; if [ -x "$$from" ]; then mode=755; fi; \
+		install -D -m $$mode "$$from" "$$to"; \
+		case $$to in *.service|*.example|*/cron/jit|*/setup-host) sed -i 's|/usr/bin/jit|$(bindir)/jit|g' "$$to" ;; esac; \
+	done
+	@echo "installed $(bindir)/jit; begin with: jit man, or jit init"
+
+# Settings, ledger and audit trail stay. Folders that others use too stay unless they are empty.
+uninstall:
+	@for pair in $(installed); do rm -f "$(DESTDIR)$${pair#*=}"; done
+	@for folder in $(own_folders); do rmdir "$(DESTDIR)$$folder" 2>/dev/null || true; done
+	@for pair in $(installed); do \
+		folder=$$(dirname "$${pair#*=}"); \
+		while [ "$$folder" != "$(PREFIX)" ] && [ "$$folder" != / ] && [ "$$folder" != . ]; do \
+			if [ -d "$(DESTDIR)$$folder" ]; then rmdir "$(DESTDIR)$$folder" 2>/dev/null || break; fi; \
+			folder=$$(dirname "$$folder"); \
+		done; done
+
+deb: release
+	@packaging/deb "$(CARGO_TARGET_DIR)"
+
+# ---------------------------------------------------------------------------------------------------------------------
+
 demo:
 	@demo/run
+
+errors: setup
+	JIT_WRITE_PAGES=1 cargo test --locked --features failpoints --test suite -- errors::
 
 clean-servers:
 	@tests/setup/remove

@@ -56,3 +56,31 @@ INSERT INTO billing.payroll VALUES
     (3, '2026-09', 239000, 'XX00 0000 0000 0000 0003', '2026-09-28'),
     (4, '2026-09', 355000, 'XX00 0000 0000 0000 0004', '2026-09-28'),
     (5, '2026-09', 364000, 'XX00 0000 0000 0000 0005', NULL);
+
+CREATE TABLE billing.contacts (
+    id         INT PRIMARY KEY,
+    email      VARCHAR(100) NOT NULL,
+    phone      VARCHAR(30) NULL,
+    birth_date DATE NULL
+);
+
+INSERT INTO billing.contacts VALUES
+    (1, 'maren.oduya@example.com',  '+1 202 555 0101', '1984-03-12'),
+    (2, 'tobias.quint@example.com', '+1 202 555 0102', '1991-11-30');
+
+CREATE TABLE billing.sick_notes (
+    id          INT PRIMARY KEY,
+    employee_id INT NOT NULL,
+    diagnosis   VARCHAR(100) NOT NULL
+);
+
+INSERT INTO billing.sick_notes VALUES (1, 2, 'influenza'), (2, 5, 'broken wrist');
+
+CREATE TABLE billing.api_tokens (
+    id            INT PRIMARY KEY,
+    customer_id   INT NOT NULL,
+    token         VARCHAR(60) NOT NULL,
+    client_secret VARCHAR(60) NULL
+);
+
+INSERT INTO billing.api_tokens VALUES (1, 3, 'invented-token-3', 'invented-secret-3');

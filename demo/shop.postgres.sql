@@ -90,6 +90,24 @@ INSERT INTO hr.employees VALUES
     (4, 'Matteo Vandal',    'Engineer',           560000, 'XX00 0000 0000 0000 0004', 'on leave in June'),
     (5, 'Freya Oyelaran',   'Engineer',           575000, 'XX00 0000 0000 0000 0005', NULL);
 
+CREATE TABLE hr.sick_notes (
+    id          int PRIMARY KEY,
+    employee_id int NOT NULL REFERENCES hr.employees,
+    from_day    date NOT NULL,
+    diagnosis   text NOT NULL
+);
+
+INSERT INTO hr.sick_notes VALUES (1, 2, '2026-02-09', 'influenza'), (2, 5, '2026-06-15', 'broken wrist');
+
+CREATE TABLE public.api_tokens (
+    id            int PRIMARY KEY,
+    customer_id   bigint NOT NULL REFERENCES public.customers,
+    token         text NOT NULL,
+    client_secret text
+);
+
+INSERT INTO public.api_tokens VALUES (1, 3, 'invented-token-3', 'invented-secret-3'), (2, 9, 'invented-token-9', NULL);
+
 -- What engineers may always read: everything that is about no person.
 CREATE ROLE engineers NOLOGIN;
 GRANT USAGE ON SCHEMA public, hr TO engineers;

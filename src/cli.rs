@@ -66,9 +66,9 @@ pub enum Command {
     /// Show which columns I may request, for how long, with whose approval
     #[command(after_help = "Examples:\n  jit columns\n  jit columns shop public.customers")]
     Columns(Columns),
-    /// Ask for columns
+    /// Ask for columns; on a terminal, what is left out is asked for
     #[command(
-        after_help = "Examples:\n  jit request shop public.customers:email,phone --for 2h --reason 'INC-7: wrong mails'\n  jit request customers:email --for 30m --purpose support-ticket --ticket SUP-7 --reason 'caller' --wait"
+        after_help = "Examples:\n  jit request\n  jit request customers:email\n  jit request shop public.customers:email,phone --for 2h --reason 'INC-7: wrong mails'\n  jit request customers:email --for 30m --purpose support-ticket --ticket SUP-7 --reason 'caller' --wait"
     )]
     Request(Request),
     /// List requests, one row each; open ones by default
@@ -81,20 +81,28 @@ pub enum Command {
     Show { id: String },
     /// Approve requests that await me
     #[command(
-        after_help = "Examples:\n  jit approve k3fq7m2x\n  jit approve k3fq7m2x --for 30m --yes"
+        after_help = "Examples:\n  jit approve\n  jit approve k3fq7m2x\n  jit approve k3fq7m2x --for 30m --yes"
     )]
     Approve(Approve),
     /// Refuse a request; final
     #[command(after_help = "Example: jit deny k3fq7m2x --reason 'use the replica'")]
     Deny {
-        id: String,
+        /// An id, or a beginning of it [on a terminal: asked for]
+        id: Option<String>,
+        /// [on a terminal: asked for]
         #[arg(long, value_name = "TEXT")]
-        reason: String,
+        reason: Option<String>,
     },
     /// Withdraw my own open request
-    Cancel { id: String },
-    /// Give access back before its time; without an id, if I have just one
-    Return { id: Option<String> },
+    Cancel {
+        /// An id, or a beginning of it [on a terminal: asked for]
+        id: Option<String>,
+    },
+    /// Give access back before its time
+    Return {
+        /// An id, or a beginning of it [default: the only one; of several, a terminal asks]
+        id: Option<String>,
+    },
     /// Take access away now
     #[command(
         after_help = "Examples:\n  jit revoke k3fq7m2x --reason 'done'\n  jit revoke --requester alice --reason 'left the company'\n  jit revoke --everything --reason 'incident 12'"
@@ -105,8 +113,10 @@ pub enum Command {
     Resume {
         /// Numbers of holds [default: all]
         holds: Vec<u32>,
+        /// [on a terminal: asked for]
         #[arg(long, value_name = "TEXT")]
-        reason: String,
+        reason: Option<String>,
+        /// Do not ask whether to go on
         #[arg(long, short)]
         yes: bool,
     },
@@ -132,11 +142,37 @@ pub enum Command {
         #[arg(value_enum)]
         of: SchemaOf,
     },
-    /// Print a completion script
+    /// Print a completion script; it completes ids, targets, tables, columns and people, too
+    #[command(
+        after_help = "Install it for yourself:\n  bash        jit completions bash > ~/.local/share/bash-completion/completions/jit\n  zsh         jit completions zsh > ~/.zfunc/_jit, with fpath+=~/.zfunc before compinit\n  fish        jit completions fish > ~/.config/fish/completions/jit.fish\n  elvish      jit completions elvish >> ~/.config/elvish/rc.elv\n  powershell  jit completions powershell >> $PROFILE"
+    )]
     Completions {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+    /// Show a manual page: the program's, a command's, config, policies or audit
+    #[command(
+        after_help = "Examples:\n  jit man\n  jit man approve\n  jit man policies\n  jit man --dir ~/.local/share/man"
+    )]
+    Man {
+        /// A command, or config, policies, audit for the files [default: the program]
+        page: Option<String>,
+        /// Write all pages into man1/ and man5/ of this folder
+        #[arg(long, value_name = "DIR", conflicts_with = "page")]
+        dir: Option<PathBuf>,
+    },
+    /// What the completion scripts run at TAB
+    #[command(hide = true)]
+    Complete {
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+        /// The words so far, the unfinished one last; for bash the word that it would replace, and the line
+        #[arg(last = true, value_name = "WORD")]
+        words: Vec<std::ffi::OsString>,
+    },
+    /// Write completions/ and man/ as this project keeps them
+    #[command(hide = true)]
+    Generate { dir: PathBuf },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -236,22 +272,17 @@ pub struct Columns {
 #[derive(Debug, Args)]
 pub struct Request {
     /// [TARGET] TABLE:COLUMN,COLUMN …; TABLE:* means all that I may request there
-    #[arg(required = true, num_args = 1.., value_name = "TARGET|TABLE:COLS")]
+    #[arg(num_args = 0.., value_name = "TARGET|TABLE:COLS")]
     pub what: Vec<String>,
     /// How long: 30m, 2h, 1d
-    #[arg(
-        long = "for",
-        value_name = "DURATION",
-        conflicts_with = "until",
-        required_unless_present = "until"
-    )]
+    #[arg(long = "for", value_name = "DURATION", conflicts_with = "until")]
     pub ttl: Option<String>,
     /// Until when: 18:00 (the next one, local time), or RFC 3339
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
     /// Why; everybody who approves or audits reads it
     #[arg(long, value_name = "TEXT")]
-    pub reason: String,
+    pub reason: Option<String>,
     #[arg(long, value_name = "PURPOSE")]
     pub purpose: Option<String>,
     #[arg(long, value_name = "TICKET")]
@@ -262,7 +293,7 @@ pub struct Request {
     /// Say what would happen; nothing is handed in or recorded
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask
+    /// Do not ask whether to hand it in; what is missing is asked for all the same
     #[arg(long, short)]
     pub yes: bool,
 }
@@ -334,20 +365,24 @@ pub struct Revoke {
     /// For a disputed lease: take the privilege away all the same
     #[arg(long)]
     pub take: bool,
+    /// [on a terminal: asked for]
     #[arg(long, value_name = "TEXT")]
-    pub reason: String,
-    /// Do not ask
+    pub reason: Option<String>,
+    /// Do not ask whether to go on
     #[arg(long, short)]
     pub yes: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Extend {
+    /// An id, or a beginning of it [default: the only one; of several, a terminal asks]
     pub id: Option<String>,
+    /// How much longer, from when it is granted [on a terminal: asked for]
     #[arg(long = "for", value_name = "DURATION")]
-    pub ttl: String,
+    pub ttl: Option<String>,
+    /// Why; everybody who approves or audits reads it [on a terminal: asked for]
     #[arg(long, value_name = "TEXT")]
-    pub reason: String,
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,8 @@
 //! Compiled only with the feature `failpoints`, which only the tests use; without it a place is nothing at all.
 //!
 //! `JIT_FAILPOINT=place=kill` ends the process there as SIGKILL does, `place=kill:N` where it comes there for the Nth
-//! time; `any=kill:N` counts all places; `place=wait:FILE` holds it until FILE is there.
+//! time; `any=kill:N` counts all places; `place=wait:FILE` holds it until FILE is there, and
+//! `place=slow:MILLISECONDS` makes it take that long each time.
 
 /// Every place, for the test that goes through them all.
 pub const PLACES: &[&str] = &[
@@ -55,6 +56,8 @@ pub fn reach(place: &str) {
         while !std::path::Path::new(file).exists() {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
+    } else if let Some(Ok(time)) = what.strip_prefix("slow:").map(str::parse) {
+        std::thread::sleep(std::time::Duration::from_millis(time));
     }
 }
 

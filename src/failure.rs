@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::engines::EngineError;
+use crate::identity::IdentityError;
 use crate::stores::StoreError;
 use crate::workflow::target::Failing;
 
@@ -27,6 +28,8 @@ pub enum Exit {
     Settings = 8,
     /// Timed out waiting.
     TimedOut = 9,
+    /// The person ended a question, or a wait, instead of answering: Ctrl-C, Esc or Ctrl-D.
+    Interrupted = 130,
 }
 
 /// What a command tells the person when it cannot do its work: what failed on what and why, and what to run next.
@@ -77,10 +80,13 @@ pub fn classify(error: &anyhow::Error) -> Failure {
     if let Some(engine) = error.downcast_ref::<EngineError>() {
         return engine_failure(engine, what);
     }
+    if let Some(identity) = error.downcast_ref::<IdentityError>() {
+        return identity_failure(identity, what);
+    }
     match error.downcast_ref::<Failing>() {
         Some(Failing::Engine(engine)) => engine_failure(engine, what),
-        Some(Failing::Ledger(store)) => store_failure(store, what),
-        Some(Failing::Twins { .. }) => Failure::new(Exit::Settings, what).hint("jit doctor"),
+        Some(Failing::Ledger(store) | Failing::Unrecorded(store)) => store_failure(store, what),
+        Some(Failing::Twins { .. }) => Failure::new(Exit::Settings, what).hint("jit settings"),
         Some(Failing::Audit(_)) => Failure::new(Exit::Audit, what).hint("jit doctor"),
         None => Failure::new(Exit::Failed, what),
     }
@@ -93,10 +99,13 @@ fn store_failure(error: &StoreError, what: String) -> Failure {
         }
         StoreError::Unlawful { .. } => Failure::new(Exit::Failed, what)
             .hint("nothing was changed; please report it with what you did"),
-        StoreError::Exists(_) => Failure::new(Exit::NoSuch, what),
+        StoreError::Exists(_) => Failure::new(Exit::NoSuch, what).hint("jit doctor"),
         StoreError::Missing(_) => {
             Failure::new(Exit::Unreachable, what).hint("make it: jit ledger init")
         }
+        StoreError::NoInbox(_) => Failure::new(Exit::Unreachable, what)
+            .hint("if there is no ledger either: jit ledger init")
+            .hint("if it was taken away: install -d -m 3773 -g OPERATORS, as root"),
         StoreError::Newer { .. } => Failure::new(Exit::Unreachable, what)
             .hint("install the newer jit on this host: jit --version"),
         StoreError::NotOurs { .. } => Failure::new(Exit::Settings, what).hint("jit doctor"),
@@ -104,32 +113,54 @@ fn store_failure(error: &StoreError, what: String) -> Failure {
             Failure::new(Exit::Unreachable, what).hint("see which file and why: jit doctor")
         }
         StoreError::Damaged { .. } => Failure::new(Exit::Unreachable, what)
-            .hint("check the trail that it left: jit audit verify"),
+            .hint("put the last backup back; the trail tells what it lacks: jit audit verify"),
         StoreError::Busy { .. } => {
             Failure::new(Exit::Unreachable, what).hint("try again in a moment")
         }
     }
 }
 
+fn identity_failure(error: &IdentityError, what: String) -> Failure {
+    let next = match error {
+        IdentityError::NoName(_) => "every act is recorded under a name: see getent passwd, and id",
+        IdentityError::Setuid { .. } => "take the bit away: chmod u-s on the program",
+        IdentityError::SudoUid(_) => "act as yourself, without sudo, or unset SUDO_UID: id",
+        IdentityError::Nobody(_) => "act as a user of your own: id",
+    };
+    Failure::new(Exit::Refused, what).hint(next)
+}
+
+/// The end of a hint that sends to `jit doctor`; doctor itself leaves it out.
+pub const THEN_DOCTOR: &str = ", then: jit doctor";
+
 fn engine_failure(error: &EngineError, what: String) -> Failure {
+    let check = |what: &str| format!("check {what}{THEN_DOCTOR}");
     match error {
-        EngineError::Unreachable { .. } => {
-            Failure::new(Exit::Unreachable, what).hint("check address, network and TLS: jit doctor")
+        EngineError::Unreachable { .. } => Failure::new(Exit::Unreachable, what)
+            .hint(check("the target's `url:`, the network and TLS")),
+        // The database's name is wrong, not the password: 3D000 on Postgres, 1049 on MySQL.
+        EngineError::Denied { why, .. } if why.ends_with("(3D000)") || why.ends_with("(1049)") => {
+            Failure::new(Exit::Unreachable, what)
+                .hint(check("the database's name in the target's `url:`"))
         }
-        EngineError::Denied { .. } => Failure::new(Exit::Unreachable, what)
-            .hint("check the target's `password:` and the account's host rules: jit doctor"),
-        EngineError::NoPassword { .. } => Failure::new(Exit::Unreachable, what)
-            .hint("check the target's `password:` in the settings"),
+        EngineError::Denied { .. } => Failure::new(Exit::Unreachable, what).hint(check(
+            "the target's `password:`, and whether the server lets that account in from here",
+        )),
+        EngineError::NoPassword { .. } => {
+            Failure::new(Exit::Unreachable, what).hint(check("the target's `password:`"))
+        }
+        EngineError::Untrusted { .. } => {
+            Failure::new(Exit::Unreachable, what).hint(check("the target's `url:`, or its server"))
+        }
         EngineError::Refused { .. } | EngineError::Changed { .. } => {
             Failure::new(Exit::Failed, what).hint("jit doctor")
         }
         EngineError::Unknown { .. } => Failure::new(Exit::Failed, what)
             .hint("the next sweep looks at what really happened: jit sweep"),
-        EngineError::OtherLedger { .. } => Failure::new(Exit::Settings, what).hint(
-            "use the ledger that the target belongs to, or another grantor role for this one",
-        ),
+        EngineError::OtherLedger { .. } => Failure::new(Exit::Settings, what)
+            .hint("use the ledger that the target belongs to, or another `grantor:` for this one"),
         EngineError::NotSetUp { .. } => {
-            Failure::new(Exit::Failed, what).hint("see what it needs: jit setup TARGET")
+            Failure::new(Exit::Failed, what).hint("see what it needs: jit setup")
         }
     }
 }

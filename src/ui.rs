@@ -1,6 +1,9 @@
 //! What people see: tables, times, escaping, questions. Everything goes through handles that take a closed pipe
 //! for the end.
 
+pub mod live;
+pub mod prompt;
+
 use std::io::{self, IsTerminal, Write};
 
 use chrono::{DateTime, Local, TimeZone};
@@ -81,13 +84,35 @@ const WIDEST: usize = 24;
 /// What the last column always gets.
 const NARROWEST: usize = 20;
 
+/// Rows without a header, each in one line that fits the terminal: what is too long is cut, with a mark.
+pub fn one_line_rows(rows: &[Vec<String>]) -> Vec<String> {
+    let room = usize::from(width());
+    let escaped = escaped(rows);
+    let widths = escaped.iter().map(Vec::len).max().unwrap_or(0);
+    grid(escaped, widths, room, Long::Cut)
+}
+
+fn escaped(rows: &[Vec<String>]) -> Vec<Vec<String>> {
+    rows.iter()
+        .map(|row| row.iter().map(|cell| escape(cell)).collect())
+        .collect()
+}
+
+/// What becomes of a last cell that is longer than its room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Long {
+    Broken,
+    Cut,
+}
+
 fn table_in(header: &[&str], rows: &[Vec<String>], room: usize) -> String {
-    let last = header.len().saturating_sub(1);
     let mut cells: Vec<Vec<String>> = vec![header.iter().map(|cell| (*cell).to_owned()).collect()];
-    cells.extend(
-        rows.iter()
-            .map(|row| row.iter().map(|cell| escape(cell)).collect()),
-    );
+    cells.extend(escaped(rows));
+    grid(cells, header.len(), room, Long::Broken).join("\n")
+}
+
+fn grid(mut cells: Vec<Vec<String>>, columns: usize, room: usize, long: Long) -> Vec<String> {
+    let last = columns.saturating_sub(1);
     let full: usize = (0..last).map(|place| widest(&cells, place) + GAP).sum();
     if full + NARROWEST > room {
         for row in &mut cells {
@@ -98,7 +123,10 @@ fn table_in(header: &[&str], rows: &[Vec<String>], room: usize) -> String {
     }
     let widths: Vec<usize> = (0..last).map(|place| widest(&cells, place)).collect();
     let before: usize = widths.iter().map(|width| width + GAP).sum();
-    let left = room.saturating_sub(before).max(NARROWEST);
+    if before + NARROWEST > room {
+        return stacked(&cells, &widths, last, room, long);
+    }
+    let left = room - before;
     let mut lines = Vec::new();
     for row in &cells {
         let mut line = String::new();
@@ -106,7 +134,11 @@ fn table_in(header: &[&str], rows: &[Vec<String>], room: usize) -> String {
             line.push_str(cell);
             line.push_str(&" ".repeat(width - cell.width() + GAP));
         }
-        let pieces = broken(row.get(last).map_or("", String::as_str), left);
+        let text = row.get(last).map_or("", String::as_str);
+        let pieces = match long {
+            Long::Broken => broken(text, left),
+            Long::Cut => vec![cut(text, left)],
+        };
         for (place, piece) in pieces.iter().enumerate() {
             if place > 0 {
                 line = " ".repeat(before);
@@ -114,12 +146,45 @@ fn table_in(header: &[&str], rows: &[Vec<String>], room: usize) -> String {
             lines.push(format!("{line}{piece}").trim_end().to_owned());
         }
     }
-    lines.join("\n")
+    lines
 }
 
 fn widest(cells: &[Vec<String>], place: usize) -> usize {
     let cell = |row: &Vec<String>| row.get(place).map_or(0, |cell| cell.width());
     cells.iter().map(cell).max().unwrap_or(0)
+}
+
+/// Where the last column finds no room beside the others, it stands below them.
+fn stacked(
+    cells: &[Vec<String>],
+    widths: &[usize],
+    last: usize,
+    room: usize,
+    long: Long,
+) -> Vec<String> {
+    const INDENT: usize = 4;
+    let mut lines = Vec::new();
+    for row in cells {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            line.push_str(cell);
+            line.push_str(&" ".repeat(width - cell.width() + GAP));
+        }
+        let text = row.get(last).map_or("", String::as_str);
+        if long == Long::Cut {
+            lines.push(cut(format!("{line}{text}").trim_end(), room));
+            continue;
+        }
+        lines.push(cut(line.trim_end(), room));
+        let pieces = broken(text, room.saturating_sub(INDENT).max(1));
+        lines.extend((pieces.iter()).map(|piece| format!("{:INDENT$}{}", "", piece.trim_end())));
+    }
+    lines
+}
+
+/// Somebody else's text in one line of at most this width.
+pub fn fitted(text: &str, widest: usize) -> String {
+    cut(&escape(text), widest)
 }
 
 /// At most so wide, with a mark where something was left out.
@@ -166,16 +231,48 @@ pub fn count(number: usize, one: &str) -> String {
     }
 }
 
-/// Columns of the terminal; 80 where there is none.
+/// Columns of the terminal. Where there is none, what `COLUMNS` says, or 80.
 pub fn width() -> u16 {
-    let seen = if io::stdout().is_terminal() {
-        rustix::termios::tcgetwinsize(io::stdout())
+    terminal_width().or_else(told_width).unwrap_or(80).max(40)
+}
+
+/// The same for text that is read: on a very wide terminal no wider than 100, unless `COLUMNS` asks for it.
+fn reading_width() -> u16 {
+    match terminal_width() {
+        Some(columns) => columns.clamp(40, 100),
+        None => width(),
+    }
+}
+
+fn terminal_width() -> Option<u16> {
+    let columns = |size: Result<rustix::termios::Winsize, _>| {
+        size.ok()
             .map(|size| size.ws_col)
-            .unwrap_or(0)
-    } else {
-        0
+            .filter(|columns| *columns > 0)
     };
-    if seen == 0 { 80 } else { seen.max(40) }
+    // Questions go to standard error, which is the terminal where the other is a pipe.
+    if io::stdout().is_terminal() {
+        columns(rustix::termios::tcgetwinsize(io::stdout()))
+    } else if io::stderr().is_terminal() {
+        columns(rustix::termios::tcgetwinsize(io::stderr()))
+    } else {
+        None
+    }
+}
+
+fn told_width() -> Option<u16> {
+    std::env::var("COLUMNS").ok()?.parse().ok()
+}
+
+/// Rows of the terminal; 24 where there is none.
+pub fn height() -> usize {
+    let seen = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| size.ws_row);
+    if seen == 0 { 24 } else { usize::from(seen) }
+}
+
+/// Red where there are colours; [`say`] and [`note`] leave them out where there are none.
+pub fn red(text: &str) -> String {
+    format!("\u{1b}[31m{text}\u{1b}[0m")
 }
 
 /// An instant for people: local time, with the day where it is not today, and how far it is.
@@ -201,6 +298,20 @@ where
     }
 }
 
+/// The same text with its instants (RFC 3339) as [`when`] shows them: what operators wrote, for people.
+pub fn local_times(text: &str, now: At) -> String {
+    let local = |word: &str| {
+        let is_instant = word.len() >= 20 && word.ends_with('Z');
+        let at = is_instant.then(|| At::try_from(word.to_owned()).ok())?;
+        Some(when(at?, now))
+    };
+    let words: Vec<String> = text
+        .split(' ')
+        .map(|word| local(word).unwrap_or_else(|| word.to_owned()))
+        .collect();
+    words.join(" ")
+}
+
 /// A span without needless precision.
 pub fn coarse(span: Ttl) -> String {
     Ttl::from_secs(span.millis().div_ceil(1000).max(1)).to_string()
@@ -211,15 +322,9 @@ pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks yes or no, no being the default. Ctrl-C and Esc mean no, and leave the terminal as it was.
-pub fn confirm(question: &str) -> anyhow::Result<bool> {
-    let answer = dialoguer::Confirm::new()
-        .with_prompt(question)
-        .default(false)
-        .interact_opt();
-    // dialoguer leaves the cursor hidden when it is interrupted.
-    let _ = dialoguer::console::Term::stderr().show_cursor();
-    Ok(answer?.unwrap_or(false))
+/// Whether messages go to a terminal, where somebody reads them.
+pub fn is_read() -> bool {
+    io::stderr().is_terminal()
 }
 
 /// A paragraph, indented and broken at the terminal's width, or at 80 columns.
@@ -229,7 +334,7 @@ pub fn paragraph(text: &str, indent: usize) -> String {
 
 /// A paragraph behind a label that stands in its indentation: `reason     because …`.
 pub fn hanging(label: &str, text: &str, indent: usize) -> String {
-    let room = usize::from(width()).min(100).saturating_sub(indent).max(20);
+    let room = usize::from(reading_width()).saturating_sub(indent).max(20);
     broken(&escape(text), room)
         .iter()
         .enumerate()
@@ -266,6 +371,17 @@ mod tests {
     }
 
     #[test]
+    fn instants_in_a_text_are_shown_as_local_times() {
+        let now = At::try_from("2026-11-23T09:00:00Z".to_owned()).unwrap();
+        let text = local_times("t:a until 2026-11-23T10:00:00.000Z (k3fq)", now);
+        assert!(
+            text.starts_with("t:a until ") && text.ends_with("(in 1h) (k3fq)"),
+            "{text}"
+        );
+        assert_eq!(local_times("no instant Z  here", now), "no instant Z  here");
+    }
+
+    #[test]
     fn tables_fit_eighty_columns() {
         let long = "public.customers:".to_owned() + &"column,".repeat(40);
         let text = table_in(
@@ -285,6 +401,28 @@ mod tests {
             .map(|line| line[if line.is_ascii() { 36 } else { 0 }..].trim())
             .collect();
         assert!(columns.contains(&"column,".repeat(10)), "{text}");
+    }
+
+    #[test]
+    fn tables_fit_narrow_terminals() {
+        let row = [
+            "k3fq7m2x",
+            "pending",
+            "(23h 59m)",
+            "jitalice",
+            "shop",
+            "public.customers:email,phone,ssn",
+        ];
+        let rows = [row.map(str::to_owned).to_vec()];
+        let header = ["ID", "STATE", "LEFT", "WHO", "TARGET", "COLUMNS"];
+        let text = table_in(&header, &rows, 50);
+        for line in text.lines() {
+            assert!(line.width() <= 50, "{line}");
+        }
+        assert!(
+            text.contains("\n    public.customers:email,phone,ssn"),
+            "{text}"
+        );
     }
 
     #[test]

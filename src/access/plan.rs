@@ -17,6 +17,20 @@ pub struct RevokeStep {
     pub grantees: Vec<Grantee>,
     /// Grantees × columns, by identity, with the names of today; grantee by grantee.
     pub privileges: Vec<Privilege>,
+    /// The most urgent of what it takes.
+    pub urgency: Urgency,
+}
+
+/// How a due privilege deals with bystanders: sessions of neither its grantee nor the table's owner, whose lock keeps
+/// its REVOKE waiting where it waits for locks at all (Postgres 18 and later). The grantee's own are ended in any
+/// case, an owner's never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Urgency {
+    /// They may finish what they do; the next sweep comes again.
+    Usual,
+    /// They are ended.
+    Pressing,
 }
 
 /// What one step is about.
@@ -60,7 +74,7 @@ pub struct Plan {
 /// Plans the revokes.
 ///
 /// - `live`: the due leases, and every live lease that shares a privilege with one of them.
-/// - `due`: which of those must end now.
+/// - `due`: which of those must end now, and how urgently.
 /// - `observed`: the catalog's standing of each privilege; a due lease whose privilege is missing here is left
 ///   for the next sweep.
 ///
@@ -68,13 +82,13 @@ pub struct Plan {
 pub fn plan(
     now: &Now,
     live: &[Lease],
-    due: &dyn Fn(&Lease) -> bool,
+    due: &dyn Fn(&Lease) -> Option<Urgency>,
     observed: &HashMap<PrivilegeKey, Standing>,
 ) -> Plan {
     let mut plan = Plan::default();
     let mut covering: HashMap<PrivilegeKey, &Lease> = HashMap::new();
     for lease in live {
-        if lease.state.is_live() && !due(lease) && !lease.is_due(now) {
+        if lease.state.is_live() && due(lease).is_none() && !lease.is_due(now) {
             let best = covering.entry(lease.key()).or_insert(lease);
             if lease.expires_at > best.expires_at {
                 *best = lease;
@@ -84,10 +98,10 @@ pub fn plan(
 
     // Rows to take: by object, then grantee. A privilege of several due leases is taken once.
     let mut rows = Rows::new();
-    for lease in live
-        .iter()
-        .filter(|lease| lease.state.is_live() && due(lease))
-    {
+    for lease in live.iter().filter(|lease| lease.state.is_live()) {
+        let Some(urgency) = due(lease) else {
+            continue;
+        };
         let key = lease.key();
         if let Some(other) = covering.get(&key) {
             plan.settled.push(Settled {
@@ -109,7 +123,7 @@ pub fn plan(
                 how: Settlement::Gone {
                     why: match lease.state {
                         LeaseState::Owed => "the privilege was never given".into(),
-                        _ => "somebody took the privilege away before us".into(),
+                        _ => "the privilege was not there any more when we came to take it".into(),
                     },
                 },
             }),
@@ -132,7 +146,9 @@ pub fn plan(
                 };
                 rows.entry((ObjectOf::of(named), named.grantee.clone()))
                     .or_default()
-                    .insert((column_of(named), key), privilege);
+                    .entry((column_of(named), key))
+                    .and_modify(|(_, most)| *most = urgency.max(*most))
+                    .or_insert((privilege, urgency));
                 plan.revoked.push(lease.id.clone());
             }
         }
@@ -141,14 +157,18 @@ pub fn plan(
     plan
 }
 
-/// Steps that take just these privileges, by the names in them: for strays.
+/// Steps that take just these privileges, by the names in them: for strays. Nobody is entitled to those, so they are
+/// pressing.
 pub fn steps_for(privileges: Vec<Privilege>) -> Vec<RevokeStep> {
     let mut rows = Rows::new();
     for privilege in privileges {
         let named = privilege.named.clone();
         rows.entry((ObjectOf::of(&named), named.grantee.clone()))
             .or_default()
-            .insert((column_of(&named), privilege.key()), privilege);
+            .insert(
+                (column_of(&named), privilege.key()),
+                (privilege, Urgency::Pressing),
+            );
     }
     merge(rows)
 }
@@ -172,12 +192,14 @@ fn column_of(named: &Named) -> ColumnName {
     named.column().cloned().unwrap_or_else(|| "".into())
 }
 
-type Rows = BTreeMap<(ObjectOf, Grantee), BTreeMap<(ColumnName, PrivilegeKey), Privilege>>;
+type Rows =
+    BTreeMap<(ObjectOf, Grantee), BTreeMap<(ColumnName, PrivilegeKey), (Privilege, Urgency)>>;
 
 /// Grantees that lose identical column sets of one table go into one step. Tables come before schemas, so that
 /// nobody keeps a column for want of the schema.
 fn merge(rows: Rows) -> Vec<RevokeStep> {
-    let mut steps: BTreeMap<StepObject, (Vec<Grantee>, Vec<Privilege>)> = BTreeMap::new();
+    type Members = (Vec<Grantee>, Vec<(Privilege, Urgency)>);
+    let mut steps: BTreeMap<StepObject, Members> = BTreeMap::new();
     for ((object, grantee), privileges) in rows {
         let on = match object {
             ObjectOf::Table(table) => StepObject::Columns {
@@ -195,10 +217,14 @@ fn merge(rows: Rows) -> Vec<RevokeStep> {
     }
     steps
         .into_iter()
-        .map(|(on, (grantees, privileges))| RevokeStep {
-            on,
-            grantees,
-            privileges,
+        .map(|(on, (grantees, taken))| {
+            let (privileges, urgencies): (_, Vec<Urgency>) = taken.into_iter().unzip();
+            RevokeStep {
+                on,
+                grantees,
+                privileges,
+                urgency: urgencies.into_iter().max().unwrap_or(Urgency::Usual),
+            }
         })
         .collect()
 }
@@ -279,9 +305,13 @@ mod tests {
         )
     }
 
+    fn when_due(lease: &Lease) -> Option<Urgency> {
+        lease.is_due(&now()).then_some(Urgency::Usual)
+    }
+
     fn planned(leases: &[Lease]) -> Plan {
         let observed = leases.iter().map(held).collect();
-        plan(&now(), leases, &|lease| lease.is_due(&now()), &observed)
+        plan(&now(), leases, &when_due, &observed)
     }
 
     #[test]
@@ -329,6 +359,29 @@ mod tests {
     }
 
     #[test]
+    fn a_step_is_as_urgent_as_the_most_urgent_of_it() {
+        // One column of two requests, and the same column of somebody else.
+        let leases = [
+            lease(1, 7, 1, 5, -1),
+            lease(2, 7, 1, 5, -1),
+            lease(3, 7, 1, 6, -1),
+            lease(4, 8, 1, 5, -1),
+        ];
+        for pressing in [1, 2, 3] {
+            let due = |lease: &Lease| {
+                Some(match lease.id.request == id(pressing) {
+                    true => Urgency::Pressing,
+                    false => Urgency::Usual,
+                })
+            };
+            let observed = leases.iter().map(held).collect();
+            let plan = plan(&now(), &leases, &due, &observed);
+            let urgencies: Vec<Urgency> = plan.steps.iter().map(|step| step.urgency).collect();
+            assert_eq!(urgencies, [Urgency::Pressing, Urgency::Usual]);
+        }
+    }
+
+    #[test]
     fn what_is_not_due_is_not_touched() {
         let plan = planned(&[lease(1, 7, 1, 5, 60), lease(2, 7, 2, 5, 60)]);
         assert_eq!(plan, Plan::default());
@@ -337,7 +390,7 @@ mod tests {
     #[test]
     fn what_was_not_observed_is_left_for_the_next_time() {
         let leases = [lease(1, 7, 1, 5, -1)];
-        let plan = plan(&now(), &leases, &|_| true, &HashMap::new());
+        let plan = plan(&now(), &leases, &|_| Some(Urgency::Usual), &HashMap::new());
         assert_eq!(plan, Plan::default());
     }
 
@@ -353,7 +406,7 @@ mod tests {
                 contested: Some("dave granted it".into()),
             },
         )]);
-        let plan = plan(&now(), &leases, &|_| true, &observed);
+        let plan = plan(&now(), &leases, &|_| Some(Urgency::Usual), &observed);
         assert!(plan.steps.is_empty() && plan.revoked.is_empty());
         assert!(matches!(plan.settled[0].how, Settlement::Disputed { .. }));
     }
@@ -375,7 +428,7 @@ mod tests {
                 contested: None,
             },
         )]);
-        let plan = plan(&now(), &leases, &|_| true, &observed);
+        let plan = plan(&now(), &leases, &|_| Some(Urgency::Usual), &observed);
         assert_eq!(plan.steps[0].privileges[0].named, named);
     }
 

@@ -247,6 +247,17 @@ impl Now {
         latest_seen.since(self.at)
     }
 
+    /// Both clocks so much earlier.
+    pub fn earlier(&self, span: Ttl) -> Self {
+        Self {
+            at: self.at.minus(span),
+            boot: BootInstant {
+                boot: self.boot.boot.clone(),
+                millis: self.boot.millis.saturating_sub(span.millis()),
+            },
+        }
+    }
+
     pub fn chrono(&self) -> DateTime<Utc> {
         self.at.utc()
     }

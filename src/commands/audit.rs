@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
@@ -45,6 +45,10 @@ fn each_line(path: &Path, mut take: impl FnMut(&[u8], bool)) -> Result<()> {
         }
     };
     let mut reader = BufReader::with_capacity(256 * 1024, reader);
+    let broken = |error: std::io::Error| {
+        Failure::new(Exit::Audit, format!("cannot read {shown}: {error}"))
+            .hint("is it whole, and packed by gzip? gzip -t FILE")
+    };
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -53,7 +57,7 @@ fn each_line(path: &Path, mut take: impl FnMut(&[u8], bool)) -> Result<()> {
             .by_ref()
             .take(limit)
             .read_until(b'\n', &mut line)
-            .with_context(|| format!("cannot read {shown}"))?;
+            .map_err(broken)?;
         if read == 0 {
             return Ok(());
         }
@@ -61,7 +65,12 @@ fn each_line(path: &Path, mut take: impl FnMut(&[u8], bool)) -> Result<()> {
         if whole {
             line.pop();
         }
-        take(&line, whole);
+        // Longer than any line of ours: its beginning tells that, and what follows is not another line.
+        let endless = !whole && line.len() > LONGEST_LINE;
+        if endless {
+            reader.skip_until(b'\n').map_err(broken)?;
+        }
+        take(&line, whole || endless);
     }
 }
 
@@ -73,7 +82,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
         std::io::ErrorKind::NotFound => {
             Failure::new(Exit::Audit, what).hint("is it rotated away, or not made yet? jit doctor")
         }
-        _ => Failure::new(Exit::Audit, what),
+        _ => Failure::new(Exit::Audit, what).hint("jit doctor"),
     }
 }
 
@@ -89,6 +98,7 @@ fn plain(path: &Path) -> Result<()> {
         Exit::Audit,
         format!("cannot read {}: {trouble}", path.display()),
     )
+    .hint("jit doctor")
     .into())
 }
 
@@ -180,7 +190,7 @@ fn read_head(text: &str) -> Result<Head> {
         })
         .ok_or_else(|| {
             Failure::new(Exit::Usage, format!("--head: {text:?} is not SEQ:HASH"))
-                .hint("as jit audit head prints it")
+                .hint("write it as it is printed by: jit audit head")
                 .into()
         })
 }

@@ -35,8 +35,14 @@ pub async fn run(context: &Context, arguments: &cli::Columns) -> Result<Exit> {
     if views.is_empty() {
         ui::note("no policy lets you ask for a column here")?;
         if !context.rules().targets.is_empty() {
-            ui::note("If the policies are new: the next sweep looks at the targets first.")?;
-            ui::note("Why not: jit policy explain YOU TARGET TABLE:COLUMN")?;
+            ui::note(&ui::paragraph(
+                "If the policies are new: the next sweep looks at the targets first.",
+                0,
+            ))?;
+            ui::note(&ui::paragraph(
+                "Why not: jit policy explain YOU TARGET TABLE:COLUMN",
+                0,
+            ))?;
         }
         return Ok(Exit::Done);
     }
@@ -53,7 +59,11 @@ pub async fn run(context: &Context, arguments: &cli::Columns) -> Result<Exit> {
             ui::say(&ui::hanging(&label, &words_of(offer), 15))?;
         }
     }
-    ui::note("\nNext: jit request TABLE:COLUMN --for 1h --reason …")?;
+    ui::note("")?;
+    ui::note(&ui::paragraph(
+        "Next: jit request TABLE:COLUMN; what is left out is asked for",
+        0,
+    ))?;
     Ok(Exit::Done)
 }
 

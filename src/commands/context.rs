@@ -82,7 +82,7 @@ impl Context {
         match self.rules().unread.as_slice() {
             [] => Ok(()),
             unread => Err(Failure::new(Exit::Settings, unread.join("\n"))
-                .hint("jit policy check")
+                .hint("mend it, then: jit policy check")
                 .into()),
         }
     }
@@ -156,7 +156,12 @@ impl Context {
                 path.display()
             ),
         )
-        .hint("operators are who may write that folder; see: jit doctor")
+        .hint(match path.parent().and_then(identity::group_of) {
+            Some(group) => {
+                format!("operators are root and the members of its group, {group}; you are: id")
+            }
+            None => "operators are who may write that folder: jit doctor".to_owned(),
+        })
     }
 
     pub fn target_names(&self) -> Vec<&TargetName> {
@@ -331,7 +336,7 @@ impl Context {
 }
 
 /// The columns that policies name without wildcards: what can be known of a target that nobody has looked at.
-fn spelled_out(rules: &Rules) -> Protected {
+pub(super) fn spelled_out(rules: &Rules) -> Protected {
     let mut known = Protected::new();
     for policy in rules.book.policies() {
         let (Some(schema), Some(table)) = (

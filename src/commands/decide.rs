@@ -5,13 +5,13 @@ use anyhow::Result;
 use crate::access::{RequestId, State, Ttl};
 use crate::cli;
 use crate::failure::{Exit, Failure};
-use crate::ui::{self, Format};
+use crate::ui::{self, Format, prompt};
 use crate::workflow::submission::Act;
 use crate::workflow::view::RequestView;
 
 use super::context::{Context, Reach};
 use super::lookup::{self, Filter, Which};
-use super::{show, submit, words};
+use super::{missing, show, submit, walk, words};
 
 pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit> {
     let ttl = arguments
@@ -31,6 +31,8 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
                 ..Filter::default()
             },
         )?;
+        // What lapses first comes first.
+        views.sort_by_key(|view| view.lapses_at);
         if views.is_empty() {
             ui::note("nothing awaits you")?;
             super::list::say_waiting(context)?;
@@ -43,20 +45,17 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
                 .into());
         }
     }
-    let mut done = Vec::new();
-    let mut skipped = 0;
-    for (place, view) in views.iter().enumerate() {
+    for view in &views {
         check(view, ttl)?;
+    }
+    if !arguments.yes && ui::can_ask() {
+        return walk::run(context, views, ttl, arguments.note.as_deref()).await;
+    }
+    let mut done = Vec::new();
+    for view in &views {
         if !arguments.yes {
-            if place > 0 {
-                ui::note("")?;
-            }
-            ui::note(&show::text(view, context.now().at))?;
-            let how_long = ttl.map_or(view.lease_ttl, |ttl| ttl.min(view.lease_ttl));
-            if !agreed(&format!("Approve {} for {how_long}?", view.id))? {
-                skipped += 1;
-                continue;
-            }
+            ui::note(&show::to_decide(view, context.now().at))?;
+            agreed("Approve?")?;
         }
         submit::hand_in(
             context,
@@ -73,12 +72,6 @@ pub async fn approve(context: &Context, arguments: &cli::Approve) -> Result<Exit
             return Err(submit::foreseen(&what, &format!("jit show {}", view.id)));
         }
         done.push(view.id.clone());
-    }
-    if skipped > 0 {
-        ui::note(&format!(
-            "{} left open; refuse with: jit deny ID --reason …",
-            ui::count(skipped, "request")
-        ))?;
     }
     tell(context, &done)
 }
@@ -103,6 +96,7 @@ fn check(view: &RequestView, ttl: Option<Ttl>) -> Result<()> {
                 view.ttl
             ),
         )
+        .hint(format!("jit approve {}", view.id))
         .into());
     }
     Ok(())
@@ -131,22 +125,57 @@ pub fn agreed(question: &str) -> Result<bool> {
         .hint("the same with --yes")
         .into());
     }
-    ui::confirm(question)
+    prompt::confirm(question, false)
 }
 
-pub async fn deny(context: &Context, id: &str, reason: &str) -> Result<Exit> {
-    let view = lookup::find(context, id, false)?;
+pub async fn deny(context: &Context, id: Option<&str>, reason: Option<&str>) -> Result<Exit> {
+    if !ui::can_ask() {
+        let mut flags = Vec::new();
+        if id.is_none() {
+            flags.push("the request's ID");
+        }
+        if reason.is_none() {
+            flags.push("--reason TEXT");
+        }
+        if !flags.is_empty() {
+            return Err(missing::flags(&flags).into());
+        }
+    }
+    let view = match id {
+        Some(id) => lookup::find(context, id, false)?,
+        None => {
+            let awaiting = lookup::list(
+                context,
+                &Filter {
+                    which: Which::AwaitingMe,
+                    ..Filter::default()
+                },
+            )?;
+            if awaiting.is_empty() {
+                ui::note("nothing awaits you")?;
+                return Ok(Exit::Done);
+            }
+            lookup::pick(context, "Which one to deny?", awaiting)?
+        }
+    };
     if !matches!(
         view.state,
         State::Submitted | State::Pending | State::Approved
     ) {
         return Err(not_open(&view, "decided about"));
     }
+    let reason = match reason {
+        Some(reason) => reason.to_owned(),
+        None => {
+            ui::note(&show::to_decide(&view, context.now().at))?;
+            missing::ask_reason("Why not?", "the requester and the audit trail are told")?
+        }
+    };
     submit::hand_in(
         context,
         Act::Deny {
             id: view.id.clone(),
-            reason: reason.to_owned(),
+            reason,
         },
     )
     .await?;
@@ -206,7 +235,10 @@ fn came_of_it(context: &Context, views: &[RequestView]) -> Result<Exit> {
     if stuck > 0 {
         return Err(Failure::new(
             Exit::Overdue,
-            format!("{stuck} request(s) could not be taken away yet"),
+            format!(
+                "{} could not be taken away yet",
+                ui::count(stuck, "request")
+            ),
         )
         .hint("jit list --overdue")
         .hint("jit sweep")

@@ -1,14 +1,16 @@
 //! `jit doctor`: one line a check, and the cure for each that fails.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::Result;
 use futures_util::future::join_all;
 use serde::Serialize;
 
 use crate::access::{TargetName, Ttl};
-use crate::engines::{self, Address, Engine};
+use crate::engines::{self, Address, Engine, EngineError};
 use crate::failure::Exit;
+use crate::settings::LedgerPlace;
 use crate::ui::{self, Format};
 use crate::workflow::remember;
 use crate::workflow::{Operator, clock, publish};
@@ -57,9 +59,10 @@ pub async fn run(context: &Context) -> Result<Exit> {
     lines.extend(files(context));
     match &context.reach {
         Reach::Operator(op) => {
-            lines.extend(ledger(op));
+            lines.extend(ledger(context, op));
             lines.extend(audit(context, op));
-            lines.extend(sweeps(op));
+            lines.extend(inbox(context, op));
+            lines.extend(sweeps(context, op));
             lines.push(overdue(context));
             lines.extend(targets(context, op).await);
         }
@@ -73,7 +76,7 @@ pub async fn run(context: &Context) -> Result<Exit> {
                 Err(error) => Line::bad(
                     "mailbox",
                     format!("{error:#}"),
-                    "ask an operator to look at the inbox",
+                    "an operator can see more: ask one to run jit doctor",
                 ),
             });
             lines.push(Line::good(
@@ -101,6 +104,44 @@ pub async fn run(context: &Context) -> Result<Exit> {
         })?;
     }
     Ok(if failed > 0 { Exit::Failed } else { Exit::Done })
+}
+
+const EVERY_MINUTE: &str =
+    "systemctl enable --now jit-sweep.timer; or in a crontab of an operator's: * * * * * jit sweep";
+
+/// For a ledger that cannot be read or written.
+fn disk(context: &Context) -> String {
+    let LedgerPlace::Sqlite(path) = &context.settings.ledger;
+    look_at(path)
+}
+
+fn look_at(file: &Path) -> String {
+    let folder = file.parent().unwrap_or(Path::new("/")).display();
+    format!(
+        "see whether the disk is full, and who may write there: df -h {folder}; ls -la {folder}"
+    )
+}
+
+/// What to do about a target that does not let us in. Not what [`crate::failure`] says: that sends people here.
+fn let_us_in(context: &Context, name: &TargetName, error: &EngineError) -> String {
+    let file = context.settings.path.display();
+    match error {
+        EngineError::Unreachable { .. } => format!(
+            "see that the server runs and that this host may reach it; its address is targets.{name}.url in {file}"
+        ),
+        // The database's name, not the password: 3D000 on Postgres, 1049 on MySQL.
+        EngineError::Denied { why, .. } if why.contains("(3D000)") || why.contains("(1049)") => {
+            format!("name a database that is there in targets.{name}.url in {file}")
+        }
+        EngineError::Denied { .. } => format!(
+            "give our account the password that targets.{name}.password in {file} names, and let it in from this host; \
+             what it needs: jit setup {name}"
+        ),
+        EngineError::NoPassword { .. } => format!(
+            "set targets.{name}.password in {file} to {{file: PATH}}, {{command: […]}} or {{credential: NAME}}"
+        ),
+        _ => format!("jit setup {name}"),
+    }
 }
 
 fn policies(context: &Context) -> Vec<Line> {
@@ -151,7 +192,7 @@ fn files(context: &Context) -> Vec<Line> {
         .collect()
 }
 
-fn ledger(op: &Operator) -> Vec<Line> {
+fn ledger(context: &Context, op: &Operator) -> Vec<Line> {
     let mut lines = vec![Line::good("ledger", op.ledger.id().to_string())];
     match op.ledger.seen() {
         Ok(seen) => {
@@ -169,11 +210,7 @@ fn ledger(op: &Operator) -> Vec<Line> {
                 Line::good("clock", "not behind what the ledger has seen")
             });
         }
-        Err(error) => lines.push(Line::bad(
-            "ledger",
-            error.to_string(),
-            "see disk and file modes",
-        )),
+        Err(error) => lines.push(Line::bad("ledger", error.to_string(), disk(context))),
     }
     match op.ledger.holds(false) {
         Ok(holds) => lines.extend(holds.iter().map(|hold| {
@@ -186,11 +223,7 @@ fn ledger(op: &Operator) -> Vec<Line> {
                 format!("jit resume {} --reason …", hold.number),
             )
         })),
-        Err(error) => lines.push(Line::bad(
-            "ledger",
-            error.to_string(),
-            "see disk and file modes",
-        )),
+        Err(error) => lines.push(Line::bad("ledger", error.to_string(), disk(context))),
     }
     lines
 }
@@ -205,7 +238,10 @@ fn audit(context: &Context, op: &Operator) -> Vec<Line> {
         Err(error) => lines.push(Line::bad(
             "audit file",
             error.to_string(),
-            "make it writable for the operators; nothing is granted until then",
+            format!(
+                "nothing is granted until the operators can write it: {}",
+                look_at(&context.settings.audit)
+            ),
         )),
     }
     let owed = op.ledger.head().and_then(|(seq, _)| {
@@ -220,11 +256,7 @@ fn audit(context: &Context, op: &Operator) -> Vec<Line> {
             format!("{} not in the file yet", ui::count(count as usize, "event")),
             "jit sweep",
         )),
-        Err(error) => lines.push(Line::bad(
-            "audit backlog",
-            error.to_string(),
-            "see disk and file modes",
-        )),
+        Err(error) => lines.push(Line::bad("audit backlog", error.to_string(), disk(context))),
     }
     lines.push(match super::audit::check_default(context) {
         Ok(saw) => Line::good("audit chain", saw),
@@ -233,15 +265,36 @@ fn audit(context: &Context, op: &Operator) -> Vec<Line> {
     lines
 }
 
-fn sweeps(op: &Operator) -> Vec<Line> {
+/// The name of what lies there is a stranger's choice: it is shown, and never part of a line to type.
+fn inbox(context: &Context, op: &Operator) -> Vec<Line> {
+    let path = context.settings.inbox.display();
+    match op.inbox.oddities() {
+        Ok(odd) if odd.is_empty() => vec![Line::good("inbox", path.to_string())],
+        Ok(odd) => odd
+            .iter()
+            .map(|oddity| {
+                Line::bad(
+                    "inbox",
+                    format!("{} is nobody's mailbox: {}", oddity.name, oddity.why),
+                    format!(
+                        "nothing in it is read; ask whose it is (ls -la {path}) and remove it as root"
+                    ),
+                )
+            })
+            .collect(),
+        Err(error) => vec![Line::bad(
+            "inbox",
+            error.to_string(),
+            "see disk and file modes",
+        )],
+    }
+}
+
+fn sweeps(context: &Context, op: &Operator) -> Vec<Line> {
     let record = match remember::record(op) {
         Ok(record) => record,
         Err(error) => {
-            return vec![Line::bad(
-                "last sweep",
-                error.to_string(),
-                "see disk and file modes",
-            )];
+            return vec![Line::bad("last sweep", error.to_string(), disk(context))];
         }
     };
     let now = op.now().at;
@@ -251,7 +304,7 @@ fn sweeps(op: &Operator) -> Vec<Line> {
         .map(|name| {
             let what = format!("sweep of {name}");
             match record.done.get(name) {
-                None => Line::bad(what, "never", "run jit sweep from cron, every minute"),
+                None => Line::bad(what, "never", EVERY_MINUTE),
                 Some(at) if now.since(*at) > op.rules.sweep_within => Line::bad(
                     what,
                     format!(
@@ -263,7 +316,7 @@ fn sweeps(op: &Operator) -> Vec<Line> {
                             .get(name)
                             .map_or(String::new(), |why| format!(": {why}"))
                     ),
-                    "run jit sweep from cron, every minute",
+                    EVERY_MINUTE,
                 ),
                 Some(at) => Line::good(what, ui::when(*at, now)),
             }
@@ -286,7 +339,7 @@ fn overdue(context: &Context) -> Line {
                 "jit list --overdue, jit show ID, then jit sweep",
             )
         }
-        Err(error) => Line::bad("overdue", format!("{error:#}"), "see disk and file modes"),
+        Err(error) => Line::bad("overdue", format!("{error:#}"), disk(context)),
     }
 }
 
@@ -326,7 +379,7 @@ async fn target(
                 vec![Line::bad(
                     name.to_string(),
                     error.to_string(),
-                    crate::failure::classify(&error.into()).hints.join("; "),
+                    let_us_in(context, name, &error),
                 )],
             );
         }
@@ -372,7 +425,8 @@ async fn examine(
             ok: finding.ok,
             what: format!("{name} {}", finding.what),
             saw: finding.saw,
-            cure: finding.cure,
+            cure: (!finding.ok)
+                .then(|| finding.cure.unwrap_or_else(|| format!("jit setup {name}"))),
         })
         .collect();
     let skew = engine.clock_skew().await?;

@@ -9,7 +9,7 @@ use crate::access::Person;
 use crate::cli;
 use crate::failure::{Exit, Failure};
 use crate::settings;
-use crate::ui;
+use crate::ui::{self, Format};
 
 use super::ledger;
 
@@ -25,8 +25,13 @@ pub fn run(common: &cli::Common, arguments: &cli::Init, me: &Person) -> Result<E
         })?,
     };
     let policies = folder.join("policies");
-    std::fs::create_dir_all(&policies)
-        .with_context(|| format!("cannot make {}", policies.display()))?;
+    std::fs::create_dir_all(&policies).map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            format!("cannot make {}: {error}", policies.display()),
+        )
+        .hint("choose a folder that you may write: jit init --dir DIR")
+    })?;
     let folder = std::fs::canonicalize(&folder)
         .with_context(|| format!("cannot enter {}", folder.display()))?;
     let file = folder.join("config.yaml");
@@ -37,9 +42,10 @@ pub fn run(common: &cli::Common, arguments: &cli::Init, me: &Person) -> Result<E
             POLICY.to_owned(),
         ),
     ];
+    let mut wrote = Vec::new();
     for (path, text) in &written {
         if new_file(path, text)? {
-            ui::say(&format!("wrote {}", path.display()))?;
+            wrote.push(path.display().to_string());
         } else {
             ui::note(&format!(
                 "{} is there already and stays as it is",
@@ -51,7 +57,21 @@ pub fn run(common: &cli::Common, arguments: &cli::Init, me: &Person) -> Result<E
         config: Some(file.clone()),
         ..common.clone()
     };
-    ledger::make(&common, arguments.shared.as_deref(), me)?;
+    if common.output == Format::Table {
+        for path in &wrote {
+            ui::say(&format!("wrote {path}"))?;
+        }
+    }
+    let made = ledger::make(&common, arguments.shared.as_deref(), me)?;
+    match common.output {
+        Format::Json => ui::json(&serde_json::json!({
+            "settings": file.display().to_string(), "wrote": wrote, "made": made.made,
+            "ledger": made.ledger, "operators": made.operators
+        }))?,
+        Format::Table if made.made.is_empty() => {}
+        Format::Table => ui::say(&made.text())?,
+    }
+    made.notes()?;
     ui::note(&format!(
         "Next: name your database and yourself in {}, then: jit policy check, jit setup",
         file.display()

@@ -1,6 +1,7 @@
 //! `jit ledger …`: making it, and two decisions that only a person can take.
 
 use anyhow::Result;
+use serde::Serialize;
 
 use crate::access::{Actor, Person};
 use crate::audit::event::{Draft, EventKind};
@@ -11,7 +12,7 @@ use crate::settings::LedgerPlace;
 use crate::stores::sqlite::{self, SqliteLedger};
 use crate::stores::{Change, Effect, Fact, Ledger, StoreError};
 use crate::ui::{self, Format};
-use crate::workflow::clock;
+use crate::workflow::{clock, publish};
 
 use super::context::{canonical, load_settings};
 use super::decide;
@@ -19,14 +20,56 @@ use super::decide;
 pub fn run(common: &Common, command: &cli::Ledger) -> Result<Exit> {
     let me = identity::who_am_i()?.person;
     match command {
-        cli::Ledger::Init { shared } => make(common, shared.as_deref(), &me),
+        cli::Ledger::Init { shared } => {
+            let made = make(common, shared.as_deref(), &me)?;
+            say(common, &made.text(), &serde_json::json!(made))?;
+            made.notes()?;
+            Ok(Exit::Done)
+        }
         cli::Ledger::Adopt { yes } => adopt(common, *yes, &me),
         cli::Ledger::Clock { accept } => set_clock(common, *accept, &me),
     }
 }
 
-/// Makes the ledger, inbox and audit file that the settings name. Already there: says so, and changes nothing.
-pub fn make(common: &Common, shared: Option<&str>, me: &Person) -> Result<Exit> {
+/// What was made, and for whom.
+#[derive(Serialize)]
+pub struct Made {
+    /// The ledger, the inbox and the audit file; none where there was a ledger already.
+    pub made: Vec<String>,
+    pub ledger: String,
+    /// The group of the operators; `None`: for its owner alone.
+    pub operators: Option<String>,
+}
+
+impl Made {
+    pub fn text(&self) -> String {
+        let lines: Vec<String> = self
+            .made
+            .iter()
+            .map(|path| format!("made {path}"))
+            .collect();
+        lines.join("\n")
+    }
+
+    /// What it means, for people.
+    pub fn notes(&self) -> std::io::Result<()> {
+        match &self.operators {
+            _ if self.made.is_empty() => ui::note(&format!(
+                "there is a ledger at {} already; nothing was changed",
+                self.ledger
+            )),
+            Some(group) => ui::note(&format!(
+                "Operators are the members of {group}; everybody may submit."
+            )),
+            None => ui::note(
+                "You alone own it: this separates no duties. For a host: jit ledger init --shared GROUP",
+            ),
+        }
+    }
+}
+
+/// Makes the ledger, inbox and audit file that the settings name. Already there: changes nothing.
+pub fn make(common: &Common, shared: Option<&str>, me: &Person) -> Result<Made> {
     let settings = load_settings(common)?;
     let LedgerPlace::Sqlite(path) = &settings.ledger;
     let mode = match shared {
@@ -34,7 +77,7 @@ pub fn make(common: &Common, shared: Option<&str>, me: &Person) -> Result<Exit> 
         Some(group) => sqlite::Sharing::Group {
             gid: identity::group_id(group).ok_or_else(|| {
                 Failure::new(Exit::NoSuch, format!("there is no group {group}"))
-                    .hint(format!("groupadd {group}"))
+                    .hint(format!("make it, as root: groupadd {group}"))
             })?,
         },
     };
@@ -47,10 +90,11 @@ pub fn make(common: &Common, shared: Option<&str>, me: &Person) -> Result<Exit> 
     let ledger = match sqlite::create(&layout, mode, &now) {
         Ok(ledger) => ledger,
         Err(StoreError::Exists(path)) => {
-            ui::note(&format!(
-                "there is a ledger at {path} already; nothing was changed"
-            ))?;
-            return Ok(Exit::Done);
+            return Ok(Made {
+                made: Vec::new(),
+                ledger: path,
+                operators: shared.map(str::to_owned),
+            });
         }
         Err(error) => return Err(error.into()),
     };
@@ -68,18 +112,17 @@ pub fn make(common: &Common, shared: Option<&str>, me: &Person) -> Result<Exit> 
             events: vec![line],
         },
     )?;
-    for path in [path, &settings.inbox, &settings.audit] {
-        ui::say(&format!("made {}", path.display()))?;
+    // Its first line; where the file cannot take it now, the first sweep says so, and doctor.
+    if let Err(error) = publish::write_owed(&ledger, &settings.audit) {
+        ui::note(&format!("not in the audit file yet: {error}"))?;
     }
-    match shared {
-        Some(group) => ui::note(&format!(
-            "Operators are the members of {group}; everybody may submit."
-        ))?,
-        None => ui::note(
-            "You alone own it: this separates no duties. For a host: jit ledger init --shared GROUP",
-        )?,
-    }
-    Ok(Exit::Done)
+    Ok(Made {
+        made: [path, &settings.inbox, &settings.audit]
+            .map(|path| path.display().to_string())
+            .into(),
+        ledger: path.display().to_string(),
+        operators: shared.map(str::to_owned),
+    })
 }
 
 /// Makes the settings in use the ones that the ledger belongs to.
@@ -165,6 +208,7 @@ fn set_clock(common: &Common, accept: bool, me: &Person) -> Result<Exit> {
 fn say(common: &Common, text: &str, value: &serde_json::Value) -> Result<()> {
     match common.output {
         Format::Json => ui::json(value)?,
+        Format::Table if text.is_empty() => {}
         Format::Table => ui::say(text)?,
     }
     Ok(())

@@ -96,7 +96,7 @@ pub fn rows(views: &[RequestView], now: At) -> String {
 }
 
 /// The time left: of the lease, or until it lapses.
-fn left(view: &RequestView, now: At) -> String {
+pub fn left(view: &RequestView, now: At) -> String {
     match (view.state, view.expires_at) {
         (State::Granting | State::Active | State::Revoking, Some(at)) if at > now => {
             ui::coarse(at.since(now))

@@ -6,6 +6,7 @@ use crate::access::ids::is_prefix;
 use crate::access::{Now, Request, RequestId, State};
 use crate::failure::{Exit, Failure};
 use crate::stores::FindRequests;
+use crate::ui;
 use crate::workflow::mailbox::{self, PersonView};
 use crate::workflow::view::{self, RequestView};
 
@@ -215,18 +216,9 @@ fn everything(view: PersonView) -> Vec<RequestView> {
         .collect()
 }
 
-/// My only active request, for commands that leave the id out.
-pub fn my_only_active(context: &Context, verb: &str) -> Result<RequestView> {
-    let mut active: Vec<RequestView> = list(
-        context,
-        &Filter {
-            which: Which::Mine,
-            ..Filter::default()
-        },
-    )?
-    .into_iter()
-    .filter(|view| view.state == State::Active)
-    .collect();
+/// My active request, for commands that leave the id out: the only one, or the one that is picked.
+pub fn my_active(context: &Context, verb: &str) -> Result<RequestView> {
+    let mut active = mine_in(context, &[State::Active])?;
     match active.len() {
         1 => Ok(active.remove(0)),
         0 => Err(
@@ -234,6 +226,7 @@ pub fn my_only_active(context: &Context, verb: &str) -> Result<RequestView> {
                 .hint("jit list --mine")
                 .into(),
         ),
+        _ if ui::can_ask() => pick(context, &format!("Which one to {verb}?"), active),
         _ => Err(Failure::new(
             Exit::Usage,
             format!(
@@ -248,6 +241,46 @@ pub fn my_only_active(context: &Context, verb: &str) -> Result<RequestView> {
         .hint(format!("jit {verb} ID"))
         .into()),
     }
+}
+
+/// My requests in these states, newest first.
+pub fn mine_in(context: &Context, states: &[State]) -> Result<Vec<RequestView>> {
+    let mine = list(
+        context,
+        &Filter {
+            which: Which::Mine,
+            ..Filter::default()
+        },
+    )?;
+    Ok(mine
+        .into_iter()
+        .filter(|view| states.contains(&view.state))
+        .collect())
+}
+
+/// One of these, picked by a person on a terminal.
+pub fn pick(context: &Context, question: &str, views: Vec<RequestView>) -> Result<RequestView> {
+    let now = context.now().at;
+    let rows: Vec<String> = views
+        .iter()
+        .map(|view| {
+            let tables: Vec<String> = view.tables.iter().map(ToString::to_string).collect();
+            format!(
+                "{}  {:<8}  {:>7}  {}  {}  {}",
+                view.id,
+                view.state.to_string(),
+                super::list::left(view, now),
+                view.requester,
+                view.target,
+                tables.join(" ")
+            )
+        })
+        .collect();
+    let place = ui::prompt::pick(question, &rows)?;
+    views
+        .into_iter()
+        .nth(place)
+        .ok_or_else(|| Failure::new(Exit::NoSuch, "nothing was picked").into())
 }
 
 /// The request by its full id, as it is now; `None` where the mailbox does not show it yet.

@@ -2,14 +2,18 @@
 
 mod audit;
 mod columns;
+mod complete;
 mod context;
 mod dashboard;
 mod decide;
 mod doctor;
+mod generate;
 mod init;
 mod ledger;
 mod list;
 mod lookup;
+mod man;
+mod missing;
 mod policy;
 mod request;
 mod revoke;
@@ -19,6 +23,7 @@ mod setup;
 mod show;
 mod submit;
 mod sweep;
+mod walk;
 mod withdraw;
 mod words;
 
@@ -44,29 +49,43 @@ pub fn main(cli: Cli) -> Exit {
     };
     match runtime.block_on(run(cli)) {
         Ok(exit) => exit,
+        Err(error) if error.is::<ui::prompt::Stopped>() => {
+            let _ = ui::note("Stopped; nothing was handed in.");
+            Exit::Interrupted
+        }
         Err(error) => {
             let failure = classify(&error);
-            // Lines are ours; what stands in them may be somebody else's.
-            let lines: Vec<String> = failure.what.lines().map(ui::escape).collect();
-            let _ = ui::note(&format!("jit: {}", lines.join("\n")));
-            for hint in &failure.hints {
-                // A command is for typing; a sentence stands for itself.
-                let next = if hint.starts_with("jit ") {
-                    "next: "
-                } else {
-                    ""
-                };
-                let _ = ui::note(&format!("  {next}{}", ui::escape(hint)));
-            }
+            complain(&failure);
             failure.exit
         }
+    }
+}
+
+/// Says what failed and what to do next. Broken at words on a terminal; one line each elsewhere, for grep. What is
+/// for typing stays in one piece.
+fn complain(failure: &crate::failure::Failure) {
+    // Lines are ours; what stands in them may be somebody else's.
+    let lines = format!("jit: {}", failure.what);
+    for line in lines.lines() {
+        let _ = ui::note(&match ui::is_read() {
+            true => ui::paragraph(line, 0),
+            false => ui::escape(line),
+        });
+    }
+    for hint in &failure.hints {
+        // A command is for typing; a sentence stands for itself.
+        let _ = ui::note(&match (hint.starts_with("jit "), ui::is_read()) {
+            (true, _) => format!("  next: {}", ui::escape(hint)),
+            (false, true) => ui::paragraph(hint, 2),
+            (false, false) => format!("  {}", ui::escape(hint)),
+        });
     }
 }
 
 async fn run(cli: Cli) -> Result<Exit> {
     let common = &cli.common;
     let Some(command) = &cli.command else {
-        return dashboard::run(&Context::open(common)?);
+        return dashboard::open(common);
     };
     match command {
         Command::Init(arguments) => {
@@ -99,13 +118,12 @@ async fn run(cli: Cli) -> Result<Exit> {
             return policy::run(&context, command).await;
         }
         Command::Completions { shell } => {
-            use clap::CommandFactory;
-            // Into memory first: the generator panics on a closed pipe.
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "jit", &mut script);
-            ui::say(String::from_utf8_lossy(&script).trim_end())?;
+            ui::say(complete::script(*shell).trim_end())?;
             return Ok(Exit::Done);
         }
+        Command::Complete { shell, words } => return complete::run(*shell, words),
+        Command::Man { page, dir } => return man::run(page.as_deref(), dir.as_deref()),
+        Command::Generate { dir } => return generate::run(dir),
         _ => {}
     }
     // What takes access away, or only looks, goes on while the policies cannot be read.
@@ -127,12 +145,14 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::List(arguments) => list::run(context, arguments),
         Command::Show { id } => show::run(context, id),
         Command::Approve(arguments) => decide::approve(context, arguments).await,
-        Command::Deny { id, reason } => decide::deny(context, id, reason).await,
-        Command::Cancel { id } => withdraw::cancel(context, id).await,
+        Command::Deny { id, reason } => {
+            decide::deny(context, id.as_deref(), reason.as_deref()).await
+        }
+        Command::Cancel { id } => withdraw::cancel(context, id.as_deref()).await,
         Command::Return { id } => withdraw::give_back(context, id.as_deref()).await,
         Command::Revoke(arguments) => revoke::run(context, arguments).await,
         Command::Resume { holds, reason, yes } => {
-            revoke::resume(context, holds, reason, *yes).await
+            revoke::resume(context, holds, reason.as_deref(), *yes).await
         }
         Command::Extend(arguments) => request::extend(context, arguments).await,
         Command::Sweep(arguments) => sweep::run(context, arguments).await,
@@ -141,6 +161,9 @@ async fn run(cli: Cli) -> Result<Exit> {
         | Command::Audit(_)
         | Command::Schema { .. }
         | Command::Settings { .. }
-        | Command::Completions { .. } => Ok(Exit::Done),
+        | Command::Completions { .. }
+        | Command::Complete { .. }
+        | Command::Man { .. }
+        | Command::Generate { .. } => Ok(Exit::Done),
     }
 }

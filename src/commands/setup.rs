@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::access::TargetName;
 use crate::cli;
 use crate::engines::{self, Address, EngineError, Needs, SetupGroup};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, classify};
 use crate::stores::FindLeases;
 use crate::ui::{self, Format};
 use crate::workflow::Rules;
@@ -41,6 +41,10 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
             .into());
         }
     }
+    // The SQL names our login, whoever runs it.
+    if let Some(why) = &own.unresolved {
+        return Err(Failure::new(Exit::Unreachable, format!("{name}: {why}")).into());
+    }
     let address = match &arguments.as_url {
         Some(url) => privileged(url, &own)?,
         None => own.clone(),
@@ -68,7 +72,17 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
             for statement in &group.statements {
                 ui::note(&ui::hanging("  ", statement, 4))?;
             }
-            engine.run(&group.statements).await?;
+            engine.run(&group.statements).await.map_err(|error| {
+                let refused = matches!(error, EngineError::Refused { .. });
+                let mut failure = classify(&error.into());
+                if refused && arguments.as_url.is_none() {
+                    failure.hints = vec![format!(
+                        "that is for {} to run: jit setup {name} --apply --as-url URL",
+                        group.by
+                    )];
+                }
+                failure
+            })?;
             done += group.statements.len();
         }
         match context.format {
@@ -112,6 +126,7 @@ fn privileged(url: &str, own: &Address) -> Result<Address> {
             Exit::Usage,
             "--as-url: it is another engine than the target's",
         )
+        .hint("the target's: jit settings")
         .into());
     }
     address.grantor.clone_from(&own.grantor);

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use crate::access::{ApprovalLine, At, State};
+use crate::access::{ApprovalLine, At, State, TableColumns};
 use crate::failure::Exit;
 use crate::ui::{self, Format};
-use crate::workflow::view::RequestView;
+use crate::workflow::view::{ApprovalView, RequestView};
 
 use super::context::Context;
 use super::lookup;
@@ -17,7 +17,7 @@ pub fn run(context: &Context, id: &str) -> Result<Exit> {
         Format::Table => {
             ui::say(&text(&view, context.now().at))?;
             if let Some(next) = next(&view, &context.me.name) {
-                ui::note(&format!("\n{next}"))?;
+                ui::note(&format!("\n{}", ui::paragraph(&next, 0)))?;
             }
         }
     }
@@ -33,6 +33,12 @@ pub fn next(view: &RequestView, me: &str) -> Option<String> {
             "Next: jit approve {0}, or jit deny {0} --reason …",
             view.id
         )),
+        State::Revoking if view.leases.iter().any(|lease| lease.state == "disputed") => {
+            Some(format!(
+                "Settle it: jit revoke {0} --keep-standing --reason …, or jit revoke {0} --take --reason …",
+                view.id
+            ))
+        }
         State::Active if mine => Some(format!(
             "Give it back early: jit return {0}   More time: jit extend {0} --for 1h --reason …",
             view.id
@@ -52,6 +58,9 @@ pub fn text(view: &RequestView, now: At) -> String {
     );
     for (place, table) in view.tables.iter().enumerate() {
         field(if place == 0 { "columns" } else { "" }, &table.to_string());
+    }
+    for (place, table) in view.with.iter().enumerate() {
+        field(if place == 0 { "with" } else { "" }, &table.to_string());
     }
     let shortened = if view.lease_ttl < view.ttl {
         format!(" (shortened to {})", view.lease_ttl)
@@ -76,21 +85,7 @@ pub fn text(view: &RequestView, now: At) -> String {
     }
     field("asked", &ui::when(view.submitted_at, now));
     for approval in &view.approvals {
-        let shorter = approval
-            .ttl
-            .map_or(String::new(), |ttl| format!(", for {ttl}"));
-        let note = approval
-            .note
-            .as_deref()
-            .map_or(String::new(), |note| format!(": {note}"));
-        field(
-            "approved",
-            &format!(
-                "{} {}{shorter}{note}",
-                approval.by,
-                ui::when(approval.at, now)
-            ),
-        );
+        field("approved", &given(approval, now));
     }
     if !view.needs.is_empty() {
         field("needs", &needs(view));
@@ -114,12 +109,17 @@ pub fn text(view: &RequestView, now: At) -> String {
     }
     if !view.also_holds.is_empty() {
         lines.push(String::from("they also hold"));
-        lines.extend(view.also_holds.iter().map(|held| ui::paragraph(held, 2)));
+        lines.extend(
+            (view.also_holds.iter()).map(|held| ui::paragraph(&ui::local_times(held, now), 2)),
+        );
     }
     if !view.will_read.is_empty() && !view.state.is_final() {
-        lines.push(format!(
-            "columns of these tables that {} will then be able to read",
-            ui::escape(view.grantee.as_str())
+        lines.push(ui::paragraph(
+            &format!(
+                "columns of these tables that {} will then be able to read",
+                view.grantee
+            ),
+            0,
         ));
         lines.extend(
             view.will_read
@@ -161,6 +161,22 @@ pub fn text(view: &RequestView, now: At) -> String {
     lines.join("\n")
 }
 
+/// `carol 17:04 (2m ago), for 30m: go on`
+fn given(approval: &ApprovalView, now: At) -> String {
+    let shorter = approval
+        .ttl
+        .map_or(String::new(), |ttl| format!(", for {ttl}"));
+    let note = approval
+        .note
+        .as_deref()
+        .map_or(String::new(), |note| format!(": {note}"));
+    format!(
+        "{} {}{shorter}{note}",
+        approval.by,
+        ui::when(approval.at, now)
+    )
+}
+
 fn event_line(event: &serde_json::Value) -> String {
     let text = |key: &str| {
         event
@@ -172,14 +188,15 @@ fn event_line(event: &serde_json::Value) -> String {
     let table = text("table");
     let why = text("why");
     let mut line = format!(
-        "  {at}Z  #{:<5} {:<13} {}",
+        "{at}Z  #{} {:<13} {}",
         event["seq"],
         text("event"),
-        ui::escape(text("actor"))
+        text("actor")
     );
     if !table.is_empty() {
-        line.push_str(&format!("  {}", ui::escape(table)));
+        line.push_str(&format!("  {table}"));
     }
+    let mut line = ui::paragraph(&line, 2);
     if !why.is_empty() {
         line.push('\n');
         line.push_str(&ui::paragraph(why, 6));
@@ -204,6 +221,70 @@ pub fn approval(lines: &[ApprovalLine], who: &[String]) -> String {
         who.join(", ")
     };
     format!("approval by {} ({who})", lines.join(", and "))
+}
+
+/// What an approver must know, short enough for one screen where that can be: nothing of it is ever cut.
+pub fn to_decide(view: &RequestView, now: At) -> String {
+    let mut lines = Vec::new();
+    let mut fields = |name: &str, values: &[String]| {
+        for (place, value) in values.iter().enumerate() {
+            let label = if place == 0 { name } else { "" };
+            lines.push(ui::hanging(label, value, 11));
+        }
+    };
+    let tables = |tables: &[TableColumns]| -> Vec<String> {
+        tables.iter().map(ToString::to_string).collect()
+    };
+    let one = |value: String| [value];
+    fields(
+        "who",
+        &one(format!(
+            "{} as {} on {}",
+            view.requester, view.grantee, view.target
+        )),
+    );
+    fields("why", &one(view.reason.clone()));
+    let told: Vec<String> = [("purpose", &view.purpose), ("ticket", &view.ticket)]
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name} {}", value.as_ref()?)))
+        .collect();
+    if !told.is_empty() {
+        fields("", &one(told.join(", ")));
+    }
+    fields("columns", &tables(&view.tables));
+    fields("with", &tables(&view.with));
+    if !view.classes.is_empty() {
+        fields("class", &one(view.classes.join(", ")));
+    }
+    let shortened = if view.lease_ttl < view.ttl {
+        format!(" (shortened; {} was asked for)", view.ttl)
+    } else {
+        String::new()
+    };
+    let extends = (view.extends.as_ref()).map_or(String::new(), |id| format!(", extends {id}"));
+    fields(
+        "for",
+        &one(format!("{}{shortened}{extends}", view.lease_ttl)),
+    );
+    if !view.rules.is_empty() {
+        fields("rule", &one(view.rules.join("; ")));
+    }
+    let given: Vec<String> = view.approvals.iter().map(|by| given(by, now)).collect();
+    fields("approved", &given);
+    if !view.needs.is_empty() {
+        let needs = approval(&view.needs, &view.approvers);
+        fields("needs", &one(needs));
+    }
+    fields("lapses", &one(ui::when(view.lapses_at, now)));
+    let holds: Vec<String> = (view.also_holds.iter())
+        .map(|held| ui::local_times(held, now))
+        .collect();
+    fields("also holds", &holds);
+    let readable: Vec<String> = tables(&view.will_read);
+    fields("then reads", &readable);
+    fields("mind", &view.caveats);
+    fields("SQL", &view.sql);
+    lines.join("\n")
 }
 
 /// The state in words that say what goes on.

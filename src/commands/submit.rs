@@ -29,8 +29,15 @@ pub struct Drained {
 /// # Errors
 /// [`Exit::Usage`] for what no operator would accept, [`Exit::Refused`] where it was drained and rejected.
 pub async fn hand_in(context: &Context, act: Act) -> Result<HandedIn> {
-    act.check()
-        .map_err(|error| Failure::new(Exit::Usage, error.0))?;
+    act.check().map_err(|error| {
+        let next = ["reason", "purpose", "ticket", "note"]
+            .into_iter()
+            .find(|name| error.0.starts_with(&format!("the {name} ")))
+            .map_or("jit columns".to_owned(), |name| {
+                format!("give it by --{name} TEXT")
+            });
+        Failure::new(Exit::Usage, error.0).hint(next)
+    })?;
     let mut nonce = [0_u8; 16];
     getrandom::fill(&mut nonce)
         .map_err(|error| Failure::new(Exit::Failed, format!("no random numbers: {error}")))?;
@@ -71,10 +78,23 @@ pub fn rejected(outcome: &DrainedSubmission, me: &Person) -> Failure {
                 .any(|known| state.starts_with(&known.to_string()))
                 || state.starts_with("being taken back")
         });
-    let missing = is_in_state || why.starts_with("there is no ") || why.ends_with(" already");
+    let of_holds = why.starts_with("there is no hold ") || why == "nothing is held";
+    let undisputed = why.starts_with("nothing of request ");
+    let missing = is_in_state
+        || of_holds
+        || undisputed
+        || why.starts_with("there is no ")
+        || why.ends_with(" already");
     let exit = if missing { Exit::NoSuch } else { Exit::Refused };
     let _ = me;
-    Failure::new(exit, format!("rejected: {why}"))
+    let failure = Failure::new(exit, format!("rejected: {why}"));
+    if of_holds {
+        failure.hint("what is held shows in: jit doctor")
+    } else if missing {
+        failure.hint("jit list --all")
+    } else {
+        failure
+    }
 }
 
 /// The failure of an act that lies in the inbox and that operators will reject, as anybody can know: it is recorded

@@ -1,9 +1,11 @@
 //! `jit sweep`: what cron runs.
 
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::json;
 
 use crate::access::{State, TargetName, time};
@@ -29,7 +31,7 @@ pub async fn run(context: &Context, arguments: &cli::Sweep) -> Result<Exit> {
     {
         return Err(
             Failure::new(Exit::NoSuch, format!("there is no target {name}"))
-                .hint("jit settings")
+                .hint("those that there are: jit settings")
                 .into(),
         );
     }
@@ -98,7 +100,11 @@ async fn once(
     if let Some(path) = metrics {
         write_metrics(op, &report, path)?;
     }
-    Ok(exit(&report))
+    let exit = exit(&report);
+    if let Some(next) = next(exit) {
+        ui::note(&format!("  next: {next}"))?;
+    }
+    Ok(exit)
 }
 
 /// Overdue before unreachable; a broken audit trail or ledger before success.
@@ -123,8 +129,19 @@ fn exit(report: &SweepReport) -> Exit {
     }
 }
 
+/// What to type where it did not end well.
+fn next(exit: Exit) -> Option<&'static str> {
+    match exit {
+        Exit::Done => None,
+        Exit::Overdue => Some("jit list --overdue, jit show ID, jit doctor"),
+        Exit::Settings => Some("jit policy check"),
+        _ => Some("jit doctor"),
+    }
+}
+
 /// One line of figures, and what went wrong; silent where there was nothing to do.
 fn tell(report: &SweepReport) -> Result<()> {
+    let mut said: BTreeSet<&str> = BTreeSet::new();
     for target in &report.targets {
         let troubles = target
             .unreachable
@@ -133,9 +150,22 @@ fn tell(report: &SweepReport) -> Result<()> {
             .chain(&target.ledger_errors)
             .chain(&target.audit_errors);
         for trouble in troubles {
+            if !said.insert(trouble) {
+                continue;
+            }
             ui::note(&format!("{}: {}", target.target, ui::escape(trouble)))?;
         }
+        for failure in target.failures.iter().take(20) {
+            let failure = ui::escape(&failure.replace('\n', "; "));
+            ui::note(&format!("{}: {failure}", target.target))?;
+        }
         if let Some(why) = &target.held_back {
+            // One trouble is one line, even where it is the reason of another.
+            let why = if said.contains(why.as_str()) {
+                "for that reason"
+            } else {
+                why
+            };
             ui::note(&format!(
                 "{}: no grants: {}",
                 target.target,
@@ -147,6 +177,9 @@ fn tell(report: &SweepReport) -> Result<()> {
                 "{}: another operator is at work there",
                 target.target
             ))?;
+        }
+        for session in &target.ended_sessions {
+            ui::note(&format!("{}: ended {}", target.target, ui::escape(session)))?;
         }
         for overdue in target.overdue.iter().take(20) {
             ui::note(&format!(
@@ -173,13 +206,14 @@ fn tell(report: &SweepReport) -> Result<()> {
         .chain(&report.ledger_errors)
         .chain(&report.audit_errors)
     {
-        ui::note(&ui::escape(trouble))?;
+        if said.insert(trouble) {
+            ui::note(&ui::escape(trouble))?;
+        }
     }
     if !report.settings_errors.is_empty() {
         ui::note(
-            "the policies are in error: what was due was taken back, and nothing was judged or granted",
+            "the policies are in error (jit policy check): what was due was taken back, and nothing was judged or granted",
         )?;
-        ui::note("  next: jit policy check")?;
     }
     if report.is_quiet() {
         return Ok(());
@@ -438,7 +472,16 @@ fn write_metrics(op: &Operator, report: &SweepReport, path: &Path) -> Result<()>
     let write = || -> std::io::Result<()> {
         let mut file = std::fs::File::create(&temporary)?;
         file.write_all(text.as_bytes())?;
+        // For the collector, whatever the umask: figures are no secret.
+        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
         std::fs::rename(&temporary, path)
     };
-    write().with_context(|| format!("cannot write the metrics to {}", path.display()))
+    write().map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            format!("cannot write the metrics to {}: {error}", path.display()),
+        )
+        .hint("the sweep itself is done; make that folder writable for operators")
+        .into()
+    })
 }

@@ -4,14 +4,32 @@ use anyhow::Result;
 
 use crate::access::State;
 use crate::failure::{Exit, Failure};
+use crate::ui;
 use crate::workflow::submission::Act;
 use crate::workflow::view::RequestView;
 
 use super::context::Context;
-use super::{decide, lookup, submit};
+use super::{decide, lookup, missing, submit};
 
-pub async fn cancel(context: &Context, id: &str) -> Result<Exit> {
-    let view = lookup::find(context, id, false)?;
+/// Requests that can still be withdrawn.
+const OPEN: [State; 3] = [State::Submitted, State::Pending, State::Approved];
+
+pub async fn cancel(context: &Context, id: Option<&str>) -> Result<Exit> {
+    let view = match id {
+        Some(id) => lookup::find(context, id, false)?,
+        None if !ui::can_ask() => return Err(missing::flags(&["the request's ID"]).into()),
+        None => {
+            let open = lookup::mine_in(context, &OPEN)?;
+            if open.is_empty() {
+                return Err(
+                    Failure::new(Exit::NoSuch, "you have no open request to withdraw")
+                        .hint("jit list --mine")
+                        .into(),
+                );
+            }
+            lookup::pick(context, "Which one to withdraw?", open)?
+        }
+    };
     if matches!(view.state, State::Granting | State::Active) {
         return Err(Failure::new(
             Exit::NoSuch,
@@ -40,7 +58,7 @@ pub async fn cancel(context: &Context, id: &str) -> Result<Exit> {
 pub async fn give_back(context: &Context, id: Option<&str>) -> Result<Exit> {
     let view = match id {
         Some(id) => lookup::find(context, id, false)?,
-        None => lookup::my_only_active(context, "return")?,
+        None => lookup::my_active(context, "return")?,
     };
     if !view.state.may_hold() {
         let failure = Failure::new(

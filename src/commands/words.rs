@@ -9,6 +9,7 @@ use crate::access::syntax::{self, TypedColumns, TypedTable};
 use crate::access::{At, ColumnName, TableColumns, TableName, TargetName, Ttl};
 use crate::failure::{Exit, Failure};
 use crate::workflow::view::ColumnView;
+use crate::yaml::nearest;
 
 /// A table and its columns, as typed.
 pub type Typed = (TypedTable, TypedColumns);
@@ -16,7 +17,7 @@ pub type Typed = (TypedTable, TypedColumns);
 /// Splits `[TARGET] TABLE:COLS…`. A first word without a colon outside quotes is the target.
 pub fn split_target(words: &[String]) -> Result<(Option<TargetName>, Vec<Typed>)> {
     let usage = |error: syntax::SyntaxError| {
-        Failure::new(Exit::Usage, error.to_string()).hint("jit columns shows what there is")
+        Failure::new(Exit::Usage, error.to_string()).hint("jit columns")
     };
     let (target, rest) = match words.split_first() {
         Some((first, rest)) if !has_colon(first) => (Some(TargetName(first.clone())), rest),
@@ -27,7 +28,7 @@ pub fn split_target(words: &[String]) -> Result<(Option<TargetName>, Vec<Typed>)
             Exit::Usage,
             "no columns were named; write them as TABLE:COLUMN,COLUMN",
         )
-        .hint("jit columns shows what there is")
+        .hint("jit columns")
         .into());
     }
     let columns = rest
@@ -37,7 +38,7 @@ pub fn split_target(words: &[String]) -> Result<(Option<TargetName>, Vec<Typed>)
     Ok((target, columns))
 }
 
-fn has_colon(word: &str) -> bool {
+pub fn has_colon(word: &str) -> bool {
     let mut quote = None;
     for c in word.chars() {
         match (quote, c) {
@@ -147,8 +148,9 @@ pub fn resolve(
                     if same.columns.contains(&column) {
                         return Err(Failure::new(
                             Exit::Usage,
-                            format!("{name}:{column} is named twice"),
+                            format!("{name}:{column} is named twice; name it once"),
                         )
+                        .hint(format!("jit columns {target}"))
                         .into());
                     }
                     same.columns.push(column);
@@ -166,9 +168,15 @@ fn the_only(table: &str, target: &TargetName, protected: &[ColumnView]) -> Resul
         .map(|offer| offer.table.clone())
         .collect();
     if names.is_empty() {
+        let known = protected
+            .iter()
+            .filter(|offer| offer.target == *target)
+            .map(|offer| offer.table.table.as_str());
+        let near =
+            nearest(table, known).map_or(String::new(), |near| format!("; did you mean {near}?"));
         return Err(Failure::new(
             Exit::NoSuch,
-            format!("no protected table on {target} is called {table}"),
+            format!("no protected table on {target} is called {table}{near}"),
         )
         .hint(format!("jit columns {target}"))
         .hint(format!("or write it in full, as in public.{table}:COLUMN"))
@@ -216,6 +224,7 @@ pub fn until(text: &str, now: At) -> Result<(Ttl, At)> {
             Exit::Usage,
             format!("--until: {text:?} is neither a time of day such as 18:00 nor RFC 3339"),
         )
+        .hint("or say how long: --for 2h")
     };
     let at = if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
         At::new(instant.to_utc())
@@ -226,7 +235,11 @@ pub fn until(text: &str, now: At) -> Result<(Ttl, At)> {
         next_local(time, now, &Local).ok_or_else(wrong)?
     };
     if at <= now {
-        return Err(Failure::new(Exit::Usage, format!("--until: {text} is over already")).into());
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("--until: {text} is over already; name a later time"),
+        )
+        .into());
     }
     Ok((at.since(now), at))
 }
@@ -261,6 +274,7 @@ pub fn instant(text: &str, now: At, flag: &str) -> Result<At> {
         Exit::Usage,
         format!("{flag}: {text:?} is neither RFC 3339, a date such as 2026-11-23, nor a duration such as 2h"),
     )
+    .hint(format!("such as {flag} 2h for the last two hours"))
     .into())
 }
 

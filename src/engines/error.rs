@@ -13,6 +13,10 @@ pub enum EngineError {
         user: String,
         why: String,
     },
+    /// Somebody answers, and we do not go in: the certificate, or what is asked of us, is not what the url's
+    /// `sslmode` asks for. Nothing secret was sent. The text ends with the setting to change.
+    #[error("{address} is not trusted: {why}")]
+    Untrusted { address: String, why: String },
     /// The password could not be had: the file, variable or command that should give it failed.
     #[error("no password for {address}: {why}")]
     NoPassword { address: String, why: String },
@@ -61,7 +65,10 @@ impl EngineError {
     pub fn is_unreachable(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Denied { .. } | Self::NoPassword { .. }
+            Self::Unreachable { .. }
+                | Self::Denied { .. }
+                | Self::Untrusted { .. }
+                | Self::NoPassword { .. }
         )
     }
 }

@@ -5,10 +5,11 @@
 
 pub mod address;
 pub mod error;
+mod hosts;
 pub mod mysql;
 pub mod password;
 pub mod postgres;
-pub mod tls;
+mod tls;
 
 use std::collections::HashSet;
 
@@ -73,15 +74,18 @@ pub struct Report {
     pub error: Option<EngineError>,
     /// A merged statement's name, equal in all reports that were served by it: the `batch` key of an event.
     pub batch: Option<String>,
+    /// Sessions whose lock kept a REVOKE waiting: those that were ended for it, and with an error those that were not.
+    pub in_the_way: Vec<Session>,
 }
 
-/// A session that may go on reading although the privilege is gone.
+/// A session that may go on reading although the privilege is gone, or that keeps it from going.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Session {
     /// The server's number for it: pid, or connection id.
     pub id: u64,
     pub account: String,
-    /// Why it may still read, in words: `open transaction with a lock on public.customers since 09:15:02Z`.
+    /// Why it may still read, or what it holds up, in words: `open transaction with a lock on public.customers since
+    /// 09:15:02Z`.
     pub why: String,
     /// Whether it was ended by us.
     pub ended: bool,
@@ -152,7 +156,9 @@ pub trait Engine {
     /// Takes away every step's privileges, as the recorded grantor. One report a step.
     ///
     /// Merges what it can, falls back to smaller statements when one fails, waits for locks only for a bounded
-    /// time, and then goes without them. Already absent is no error.
+    /// time, and then goes without them. Where REVOKE itself waits for the table (Postgres 18 and later), sessions of
+    /// the grantee that keep it waiting are ended, and bystanders' where the step is pressing. Already absent is no
+    /// error.
     async fn revoke(&mut self, steps: &[RevokeStep]) -> Vec<Report>;
 
     /// How each privilege's grantee can still read that column, or schema, with our rows left out of account.

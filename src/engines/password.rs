@@ -1,202 +1,192 @@
 //! Where a password comes from. It is read anew for each connection and never leaves this room in words.
 
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use super::address::{Address, Dialect, Endpoint};
+use super::address::{Address, Dialect, Endpoint, service};
+
+mod command;
+mod option_file;
+mod pgpass;
+pub(super) mod private;
 
 /// The `password:` key of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PasswordSource {
-    /// Not set: the client's own habits — PGPASSWORD, then ~/.pgpass; or `[client]` of ~/.my.cnf; or none at all.
+    /// Not set: the client's own habits. Postgres: the service's section, `PGPASSWORD`, `$PGPASSFILE` or `~/.pgpass`.
+    /// MySQL and MariaDB: `[client]` of `~/.my.cnf`. Or none at all.
     Default,
     File(PathBuf),
     Env(String),
-    /// A program and its arguments; the first line that it prints is the password.
+    /// A program and its arguments; the first line that it prints is the password. Run for each connection, with
+    /// `JIT_HOST`, `JIT_PORT` and `JIT_USER` in its environment.
     Command(Vec<String>),
     /// A systemd credential: a file of this name in `$CREDENTIALS_DIRECTORY`.
     Credential(String),
 }
 
-/// Reads the password for the first endpoint, if there is one. The error says what failed, never what was read.
-pub async fn read(address: &Address) -> Result<Option<SecretString>, String> {
-    match address.endpoints.first() {
-        Some(endpoint) => read_for(address, endpoint).await,
-        None => Err("the address names no endpoint".to_owned()),
-    }
-}
-
-/// Reads the password for one endpoint: a password file may know another for each.
+/// Reads the password for one endpoint: a password file, or a command, may know another for each.
+///
+/// # Errors
+/// A sentence that says what failed, never what was read.
 pub async fn read_for(
     address: &Address,
     endpoint: &Endpoint,
 ) -> Result<Option<SecretString>, String> {
     match &address.password {
-        PasswordSource::Default => default(address, endpoint),
-        PasswordSource::File(path) => read_file(path).map(Some),
+        PasswordSource::Default => Ok(habit(address, endpoint)?.map(|(secret, _)| secret)),
+        PasswordSource::File(path) => {
+            private::refuse_if_others_read(path)?;
+            read_file(path).map(Some)
+        }
         PasswordSource::Env(name) => match std::env::var(name) {
-            Ok(value) => Ok(Some(value.into())),
+            Ok(value) => secret(&value, &format!("the variable {name}")).map(Some),
             Err(_) => Err(format!("the variable {name} is not set, or is not UTF-8")),
         },
         PasswordSource::Credential(name) => {
             let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or(
                 "CREDENTIALS_DIRECTORY is not set: run it as a systemd service with LoadCredential=",
             )?;
+            // systemd has made it readable to this service alone.
             read_file(&PathBuf::from(folder).join(name)).map(Some)
         }
-        PasswordSource::Command(words) => run(words, address.connect_timeout).await.map(Some),
+        PasswordSource::Command(words) => command::run(words, address, endpoint).await.map(Some),
     }
 }
 
-fn read_file(path: &std::path::Path) -> Result<SecretString, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    Ok(first_line(&text).into())
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or("").to_owned()
-}
-
-async fn run(words: &[String], limit: std::time::Duration) -> Result<SecretString, String> {
-    let (program, arguments) = words.split_first().ok_or("the command is empty")?;
-    let child = tokio::process::Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(limit, child)
-        .await
-        .map_err(|_| format!("{program} took longer than {} s", limit.as_secs()))?
-        .map_err(|error| format!("cannot run {program}: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("{program} ended with {}", output.status));
-    }
-    let text =
-        String::from_utf8(output.stdout).map_err(|_| format!("{program} printed no UTF-8"))?;
-    Ok(first_line(&text).into())
-}
-
-fn default(address: &Address, endpoint: &Endpoint) -> Result<Option<SecretString>, String> {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    match address.dialect {
-        Dialect::Postgres => {
-            if let Ok(password) = std::env::var("PGPASSWORD") {
-                return Ok(Some(password.into()));
-            }
-            let path = std::env::var_os("PGPASSFILE")
-                .map(PathBuf::from)
-                .or_else(|| home.map(|home| home.join(".pgpass")));
-            match path {
-                Some(path) => pgpass_file(&path, address, endpoint),
-                None => Ok(None),
-            }
+/// Where the password of an address would come from now, in words without a secret.
+pub fn origin(address: &Address) -> String {
+    match &address.password {
+        PasswordSource::Default => match address.endpoints.first() {
+            Some(endpoint) => match habit(address, endpoint) {
+                Ok(Some((_, origin))) => origin,
+                Ok(None) => format!("none: not in {}", habits(address.dialect)),
+                Err(why) => format!("none: {why}"),
+            },
+            None => "none: the target's service was not found".to_owned(),
+        },
+        PasswordSource::File(path) => format!("file {}", path.display()),
+        PasswordSource::Env(name) => format!("variable {name}"),
+        // Its arguments may hold a secret.
+        PasswordSource::Command(words) => {
+            format!("command {}", words.first().map_or("", String::as_str))
         }
-        Dialect::Mysql => Ok(home
-            .and_then(|home| std::fs::read_to_string(home.join(".my.cnf")).ok())
-            .and_then(|text| my_cnf(&text))),
+        PasswordSource::Credential(name) => format!("credential {name}"),
     }
 }
 
-/// libpq passes over a password file that others can read; passing over it in silence would be a riddle.
-fn pgpass_file(
-    path: &std::path::Path,
-    address: &Address,
-    endpoint: &Endpoint,
-) -> Result<Option<SecretString>, String> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let Ok(metadata) = std::fs::metadata(path) else {
-        return Ok(None);
-    };
-    if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
-        return Err(format!(
-            "{} can be read by others; run: chmod 600 {0}",
-            path.display()
-        ));
+/// Where a password is looked for if the settings name no place.
+pub fn habits(dialect: Dialect) -> String {
+    let shown =
+        |path: Option<PathBuf>| path.map_or(String::new(), |path| path.display().to_string());
+    match dialect {
+        Dialect::Postgres => format!("PGPASSWORD, {}", shown(pgpass_path())),
+        Dialect::Mysql => shown(option_file_path()),
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    Ok(pgpass(&text, address, endpoint))
 }
 
-/// `host:port:database:user:password`, with `*` for any and `\` before `:` and `\` (the manual's "The Password
-/// File"). A socket's folder is named as it is, or as `localhost`.
-fn pgpass(text: &str, address: &Address, endpoint: &Endpoint) -> Option<SecretString> {
-    let (hosts, port) = match endpoint {
-        Endpoint::Tcp { host, port } => (vec![host.clone()], *port),
-        Endpoint::Socket { path, port } => (
-            vec![path.display().to_string(), "localhost".to_owned()],
-            *port,
-        ),
-    };
-    let rest = [
-        port.to_string(),
-        address.database.clone().unwrap_or_default(),
-        address.user.clone(),
-    ];
-    text.lines()
-        .filter(|line| !line.starts_with('#'))
-        .find_map(|line| {
-            let fields = pgpass_fields(line);
-            let [host, others @ .., password] = &fields[..] else {
-                return None;
-            };
-            let fits = others.len() == rest.len()
-                && (host == "*" || hosts.contains(host))
-                && others
-                    .iter()
-                    .zip(&rest)
-                    .all(|(field, wanted)| field == "*" || field == wanted);
-            fits.then(|| password.clone().into())
+/// The user of `~/.my.cnf`, for a MySQL URL that names none.
+///
+/// # Errors
+/// A sentence that says that there is none, and what to write.
+pub fn option_files_user() -> Result<String, String> {
+    const CURE: &str = "write mysql://user@host/";
+    let path = option_file_path().ok_or(format!("the url names no user; {CURE}"))?;
+    option_file(&path)?
+        .and_then(|client| client.user)
+        .ok_or_else(|| {
+            format!(
+                "the url names no user, and [client] of {} neither; {CURE}",
+                path.display()
+            )
         })
 }
 
-/// The first five fields; as in libpq, what follows another colon is no part of the password.
-fn pgpass_fields(line: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut letters = line.chars();
-    while let Some(letter) = letters.next() {
-        let next = match letter {
-            ':' if fields.len() == 5 => break,
-            ':' => {
-                fields.push(String::new());
-                continue;
+/// A client's own habits: the secret and where it was found.
+fn habit(address: &Address, endpoint: &Endpoint) -> Result<Option<(SecretString, String)>, String> {
+    match address.dialect {
+        Dialect::Postgres => {
+            // In libpq's order: what a service says stands before the environment.
+            if let Some(name) = &address.service
+                && let Some(password) = service::password(name)?
+            {
+                return Ok(Some((password, format!("service {name}"))));
             }
-            '\\' => letters.next(),
-            letter => Some(letter),
-        };
-        if let Some(last) = fields.last_mut() {
-            last.extend(next);
+            if let Ok(password) = std::env::var("PGPASSWORD")
+                && !password.is_empty()
+            {
+                return Ok(Some((password.into(), "variable PGPASSWORD".to_owned())));
+            }
+            let Some(path) = pgpass_path() else {
+                return Ok(None);
+            };
+            let Some(text) = private_text(&path)? else {
+                return Ok(None);
+            };
+            Ok(pgpass::find(&text, address, endpoint)
+                .map(|(password, line)| (password, format!("line {line} of {}", path.display()))))
+        }
+        Dialect::Mysql => {
+            let Some(path) = option_file_path() else {
+                return Ok(None);
+            };
+            let Some(password) = option_file(&path)?.and_then(|client| client.password) else {
+                return Ok(None);
+            };
+            private::refuse_if_others_read(&path)?;
+            Ok(Some((password, format!("[client] of {}", path.display()))))
         }
     }
-    fields
 }
 
-/// `password` of the `[client]` group.
-fn my_cnf(text: &str) -> Option<SecretString> {
-    let mut inside = false;
-    let mut found = None;
-    for line in text.lines().map(str::trim) {
-        if line.starts_with('[') {
-            inside = line == "[client]";
-        } else if inside
-            && let Some((key, value)) = line.split_once('=')
-            && key.trim() == "password"
-        {
-            let value = value.trim();
-            let bare = value
-                .strip_prefix('"')
-                .and_then(|v| v.strip_suffix('"'))
-                .or_else(|| value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')))
-                .unwrap_or(value);
-            found = Some(bare.to_owned().into());
-        }
+fn pgpass_path() -> Option<PathBuf> {
+    std::env::var_os("PGPASSFILE")
+        .map(PathBuf::from)
+        .or_else(|| private::home().map(|home| home.join(".pgpass")))
+}
+
+fn option_file_path() -> Option<PathBuf> {
+    private::home().map(|home| home.join(".my.cnf"))
+}
+
+fn option_file(path: &Path) -> Result<Option<option_file::Client>, String> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+    };
+    // As the servers' own clients: a file that anybody could have written is nobody's.
+    private::refuse_if_others_write(path)?;
+    Ok(Some(option_file::client(&text)))
+}
+
+/// libpq passes over a password file that others can read; passing over it in silence would be a riddle.
+fn private_text(path: &Path) -> Result<Option<String>, String> {
+    match std::fs::metadata(path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
     }
-    found
+    private::refuse_if_others_read(path)?;
+    std::fs::read_to_string(path)
+        .map(Some)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+fn read_file(path: &Path) -> Result<SecretString, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    secret(&text, &path.display().to_string())
+}
+
+/// The first line; an empty one is a mistake somewhere, and would be tried as a password.
+fn secret(text: &str, of: &str) -> Result<SecretString, String> {
+    match text.lines().next() {
+        None | Some("") => Err(format!("the first line of {of} is empty")),
+        Some(line) if line.contains('\0') => Err(format!("{of} holds a zero byte")),
+        Some(line) => Ok(line.to_owned().into()),
+    }
 }
 
 #[cfg(test)]
@@ -205,49 +195,12 @@ mod tests {
     use secrecy::ExposeSecret;
 
     #[test]
-    fn pgpass_takes_the_first_line_that_fits_the_endpoint() {
-        let address = Address::parse("postgres://j@db:5433,db2/shop").unwrap();
-        let text = "# c\nother:*:*:*:no\ndb:5433:shop:j:a\\:b\\\\:rest\ndb2:5432:shop:j:two\n*:*:*:*:late\n";
-        let of = |place: usize| pgpass(text, &address, &address.endpoints[place]).unwrap();
-        assert_eq!(of(0).expose_secret(), "a:b\\");
-        assert_eq!(of(1).expose_secret(), "two");
-        let socket = Address::parse("postgres://j@%2Frun%2Fpg/shop").unwrap();
-        let read = |text: &str| {
-            pgpass(text, &socket, &socket.endpoints[0]).map(|p| p.expose_secret().to_owned())
-        };
-        assert_eq!(read("/run/pg:*:*:j:x").as_deref(), Some("x"));
-        assert_eq!(read("localhost:*:*:j:x").as_deref(), Some("x"));
-        assert_eq!(read("db:*:*:j:x"), None);
-        assert_eq!(read("*:*:*:j"), None);
-    }
-
-    #[test]
-    fn a_password_file_that_others_can_read_is_refused_and_told() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let address = Address::parse("postgres://j@db/shop").unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("pgpass");
-        std::fs::write(&path, "*:*:*:*:hunter2").unwrap();
-        let read = |mode| {
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            pgpass_file(&path, &address, &address.endpoints[0])
-        };
-        assert!(read(0o600).unwrap().is_some());
-        let error = read(0o640).unwrap_err();
-        assert!(
-            error.contains("chmod") && !error.contains("hunter2"),
-            "{error}"
-        );
-        assert!(
-            pgpass_file(&folder.path().join("none"), &address, &address.endpoints[0])
-                .unwrap()
-                .is_none()
-        );
-    }
-
-    #[test]
-    fn my_cnf_reads_the_client_group_only() {
-        let text = "[mysqld]\npassword=no\n[client]\nuser=x\npassword = \"yes=1\"\n";
-        assert_eq!(my_cnf(text).unwrap().expose_secret(), "yes=1");
+    fn a_secret_is_the_first_line_and_never_empty() {
+        let read = |text: &str| secret(text, "x").map(|secret| secret.expose_secret().to_owned());
+        assert_eq!(read("a b \r\nrest"), Ok("a b ".to_owned()));
+        assert_eq!(read("hunter2"), Ok("hunter2".to_owned()));
+        for text in ["", "\n", "\nlate", "a\0b"] {
+            assert!(read(text).is_err(), "{text:?}");
+        }
     }
 }

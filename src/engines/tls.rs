@@ -1,62 +1,140 @@
-//! One rustls configuration for both drivers.
+//! One TLS for both drivers: the same modes, the same judgement, the same words about a refusal.
 //!
 //! `disable`, `prefer` and `require` never look at the certificate; `verify-ca` checks who signed it,
 //! `verify-full` also whose it is. The system's roots are read only when a verifying connection is made.
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore};
 
 use super::address::{Address, TlsMode};
+use super::password::private;
 
-/// The configuration that an address asks for.
-///
-/// # Errors
-/// A sentence that names the file that cannot be read, or that there are no roots.
-pub fn configuration(address: &Address) -> Result<ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS cannot be set up: {error}"))?;
-    let verifier: Arc<dyn ServerCertVerifier> = match address.tls {
-        TlsMode::Disable | TlsMode::Prefer | TlsMode::Require => Arc::new(Anyone { provider }),
-        TlsMode::VerifyCa | TlsMode::VerifyFull => {
-            let pinned = named(address)?;
-            let inner =
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots(&pinned)?), provider)
-                    .build()
-                    .map_err(|error| format!("the root certificates cannot be used: {error}"))?;
-            Arc::new(Verified {
-                inner,
-                pinned,
-                any_name: address.tls == TlsMode::VerifyCa,
-            })
-        }
-    };
-    let builder = builder
-        .dangerous()
-        .with_custom_certificate_verifier(verifier);
-    match &address.client_certificate {
-        None => Ok(builder.with_no_client_auth()),
-        Some((certificate, key)) => {
-            let chain = CertificateDer::pem_file_iter(certificate)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| format!("cannot read {}: {error}", certificate.display()))?;
-            let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| format!("cannot read {}: {error}", key.display()))?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| format!("the client certificate cannot be used: {error}"))
-        }
+mod certificate;
+mod finding;
+mod verifier;
+mod words;
+
+pub use certificate::Facts;
+pub use finding::findings;
+pub use verifier::{Seen, Sight};
+pub use words::{explained, no_tls_there, unproven};
+
+/// What one handshake with one host needs.
+pub struct Client {
+    pub config: Arc<ClientConfig>,
+    pub name: ServerName<'static>,
+    pub seen: Seen,
+}
+
+/// How a connection that stands is protected.
+#[derive(Clone, Debug)]
+pub struct Secured {
+    /// `TLSv1.3`
+    pub version: String,
+    pub cipher: String,
+    pub sight: Sight,
+}
+
+impl Client {
+    /// What an address asks for towards one of its hosts.
+    ///
+    /// # Errors
+    /// A sentence that names the file that cannot be used, or that there are no roots.
+    pub fn new(address: &Address, host: &str) -> Result<Self, String> {
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| format!("{host:?} is no host name that a certificate could be for"))?;
+        let seen = Seen::default();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| format!("TLS cannot be set up: {error}"))?;
+        let verifier = verifier::Verifier {
+            provider: provider.clone(),
+            rule: rule(address, &provider)?,
+            seen: seen.clone(),
+        };
+        let ours = verifier::Ours {
+            key: own_key(address, &provider)?.map(Arc::new),
+            seen: seen.clone(),
+        };
+        let config = builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_client_cert_resolver(Arc::new(ours));
+        Ok(Self {
+            config: Arc::new(config),
+            name,
+            seen,
+        })
     }
+}
+
+fn rule(address: &Address, provider: &Arc<CryptoProvider>) -> Result<verifier::Rule, String> {
+    if !address.tls.verifies() {
+        return Ok(verifier::Rule::Anyone);
+    }
+    let pinned = named(address)?;
+    let mut builder =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots(&pinned)?), provider.clone());
+    if let Some(path) = &address.revocation_list {
+        let lists = CertificateRevocationListDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        if lists.is_empty() {
+            return Err(format!("{} holds no revocation list", path.display()));
+        }
+        builder = builder.with_crls(lists).enforce_revocation_expiration();
+    }
+    let inner = builder
+        .build()
+        .map_err(|error| format!("the root certificates cannot be used: {error}"))?;
+    Ok(verifier::Rule::Verified {
+        inner,
+        pinned,
+        any_name: address.tls == TlsMode::VerifyCa,
+    })
+}
+
+/// Our own certificate with its key.
+fn own_key(address: &Address, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, String> {
+    let Some((certificate, key)) = &address.client_certificate else {
+        return Ok(None);
+    };
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| format!("cannot read sslcert {}: {error}", certificate.display()))?;
+    if chain.is_empty() {
+        return Err(format!(
+            "sslcert {} holds no certificate",
+            certificate.display()
+        ));
+    }
+    private::refuse_if_others_read(key)?;
+    let text = std::fs::read(key)
+        .map_err(|error| format!("cannot read sslkey {}: {error}", key.display()))?;
+    if text.windows(9).any(|part| part == b"ENCRYPTED") {
+        return Err(format!(
+            "sslkey {} is encrypted, and jit asks nobody for its password; store it in the clear, mode 0600",
+            key.display()
+        ));
+    }
+    let der = PrivateKeyDer::from_pem_slice(&text)
+        .map_err(|error| format!("cannot read sslkey {}: {error}", key.display()))?;
+    CertifiedKey::from_der(chain, der, provider)
+        .map(Some)
+        .map_err(|error| {
+            format!(
+                "sslcert {} and sslkey {} cannot be used together: {error}",
+                certificate.display(),
+                key.display()
+            )
+        })
 }
 
 /// The certificates of `sslrootcert`, if it is set.
@@ -66,9 +144,12 @@ fn named(address: &Address) -> Result<Vec<CertificateDer<'static>>, String> {
     };
     let read = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        .map_err(|error| format!("cannot read sslrootcert {}: {error}", path.display()))?;
     match read.is_empty() {
-        true => Err(format!("{} holds no certificate", path.display())),
+        true => Err(format!(
+            "sslrootcert {} holds no certificate",
+            path.display()
+        )),
         false => Ok(read),
     }
 }
@@ -87,141 +168,9 @@ fn roots(named: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
     }
     if store.is_empty() {
         return Err(
-            "no root certificate to verify the server with; name one by sslrootcert=".to_owned(),
+            "this host has no root certificates to verify the server with; name the CA's file by sslrootcert="
+                .to_owned(),
         );
     }
     Ok(store)
-}
-
-/// Takes any certificate: what `prefer` and `require` mean.
-#[derive(Debug)]
-struct Anyone {
-    provider: Arc<CryptoProvider>,
-}
-
-/// Checks who signed it and the dates, and for `verify-full` the name.
-#[derive(Debug)]
-struct Verified {
-    inner: Arc<WebPkiServerVerifier>,
-    /// A certificate that is named itself is trusted as it is: webpki refuses a self-signed one as a server's own,
-    /// where libpq takes it.
-    pinned: Vec<CertificateDer<'static>>,
-    any_name: bool,
-}
-
-impl Verified {
-    /// The verdict on a certificate that is itself named by `sslrootcert`. webpki looks at the dates before it looks
-    /// for an issuer, so these two refusals mean that the dates are right.
-    fn pinned(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        server_name: &ServerName<'_>,
-        refusal: rustls::Error,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let only_for_its_issuer = match &refusal {
-            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
-            rustls::Error::InvalidCertificate(CertificateError::Other(_)) => {
-                format!("{refusal:?}").contains("CaUsedAsEndEntity")
-            }
-            _ => false,
-        };
-        if !only_for_its_issuer || !self.pinned.iter().any(|one| one == end_entity) {
-            return Err(refusal);
-        }
-        if !self.any_name {
-            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-}
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
-}
-
-impl ServerCertVerifier for Verified {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        match self
-            .inner
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp, now)
-        {
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if self.any_name => Ok(ServerCertVerified::assertion()),
-            Err(refusal) => self.pinned(end_entity, server_name, refusal),
-            Ok(verified) => Ok(verified),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
 }

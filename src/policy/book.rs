@@ -291,17 +291,25 @@ impl Reader {
         if let Some(known) = self.tickets.get(text) {
             return Ok(known.clone());
         }
-        // First as written, so that `a)(b` cannot step out of the group around it.
-        compile(text)?;
-        let whole = compile(&format!(r"\A(?:{text})\z"))
-            .map_err(|_| "it cannot be matched as a whole; leave out (?x)".to_owned())?;
         let ticket = Ticket {
             text: text.into(),
-            whole,
+            whole: compile_whole(text)?,
         };
         self.tickets.insert(text.to_owned(), ticket.clone());
         Ok(ticket)
     }
+}
+
+/// Whether the whole of a ticket matches a pattern of the policies; one that is no pattern matches nothing.
+pub fn ticket_fits(pattern: &str, ticket: &str) -> bool {
+    compile_whole(pattern).is_ok_and(|whole| whole.is_match(ticket))
+}
+
+fn compile_whole(text: &str) -> Result<Regex, String> {
+    // First as written, so that `a)(b` cannot step out of the group around it.
+    compile(text)?;
+    compile(&format!(r"\A(?:{text})\z"))
+        .map_err(|_| "it cannot be matched as a whole; leave out (?x)".to_owned())
 }
 
 fn compile(text: &str) -> Result<Regex, String> {

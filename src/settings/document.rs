@@ -46,7 +46,9 @@ pub type AccountsDoc = BTreeMap<String, Placed<String>>;
 #[derive(Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TargetDoc {
-    /// postgres://user@host/database or mysql://user@host/database (MySQL and MariaDB); never with a password.
+    /// postgres://user@host/database or mysql://user@host/database (MySQL and MariaDB); never with a password. Several
+    /// hosts: the one that can be written is taken. Keys: sslmode, sslrootcert, sslcrl, sslcert, sslkey,
+    /// connect_timeout, statement_timeout; Postgres also channel_binding, service.
     pub url: Placed<String>,
     /// Where the password comes from. Left out: ~/.pgpass, PGPASSWORD, ~/.my.cnf.
     pub password: Option<Placed<PasswordDoc>>,

@@ -110,7 +110,11 @@ impl SettingsError {
                 "make some: jit init".into(),
                 "or name them: --config FILE".into(),
             ],
-            Self::Unreadable { .. } | Self::Wrong(_) => Vec::new(),
+            Self::Unreadable { .. } => vec![
+                "name others: --config FILE".into(),
+                "or make some: jit init".into(),
+            ],
+            Self::Wrong(_) => vec!["mend it, then: jit settings".into()],
         }
     }
 }

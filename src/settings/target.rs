@@ -46,12 +46,13 @@ impl Target {
                 other => other.clone(),
             };
         }
-        for path in address.root_certificate.iter_mut().chain(
-            address
-                .client_certificate
-                .iter_mut()
-                .flat_map(|(a, b)| [a, b]),
-        ) {
+        let own = &mut address.client_certificate;
+        for path in address
+            .root_certificate
+            .iter_mut()
+            .chain(&mut address.revocation_list)
+            .chain(own.iter_mut().flat_map(|(a, b)| [a, b]))
+        {
             *path = base.join(&*path);
         }
         if let Some(grantor) = &doc.grantor {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Settings;
 use crate::engines::Dialect;
-use crate::engines::password::PasswordSource;
+use crate::engines::password;
 
 /// One setting. Values never hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -53,7 +53,7 @@ impl Settings {
                 add(&format!("targets.{name}.{part}"), value, "default");
             };
             of("url", target.url.clone());
-            of("password", password(&target.address.password));
+            of("password", password::origin(&target.address));
             of("grantee", target.accounts.pattern.clone());
             if target.address.dialect == Dialect::Postgres {
                 of("grantor", target.address.grantor.clone());
@@ -74,18 +74,5 @@ impl Settings {
         }
         add("admins", self.house.admins.join(", "), "default: nobody");
         values
-    }
-}
-
-/// Where a password comes from, in words without a secret: a command's arguments may hold one.
-fn password(source: &PasswordSource) -> String {
-    match source {
-        PasswordSource::Default => "the client's habits (PGPASSWORD, .pgpass, .my.cnf)".into(),
-        PasswordSource::File(path) => format!("file {}", path.display()),
-        PasswordSource::Env(name) => format!("variable {name}"),
-        PasswordSource::Command(words) => {
-            format!("command {}", words.first().map_or("", String::as_str))
-        }
-        PasswordSource::Credential(name) => format!("credential {name}"),
     }
 }

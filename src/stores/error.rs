@@ -17,13 +17,16 @@ pub enum StoreError {
     Exists(String),
     #[error("there is no ledger at {0}")]
     Missing(String),
+    #[error("there is no inbox at {0}")]
+    NoInbox(String),
     #[error("the ledger {path} was made by a newer jit (its version {theirs}, ours {ours})")]
     Newer {
         path: String,
         theirs: i64,
         ours: i64,
     },
-    #[error("{path} belongs to others: {why}")]
+    /// Others could have meddled with it, or it was there before us.
+    #[error("{path} is not as jit makes it: {why}")]
     NotOurs { path: String, why: String },
     /// No space, read-only, an I/O error: it cannot be written now.
     #[error("cannot write {path}: {why}")]

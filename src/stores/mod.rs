@@ -193,6 +193,14 @@ pub enum Content {
     Unacceptable(String),
 }
 
+/// Something in the inbox that is nobody's mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oddity {
+    /// Chosen by whoever put it there.
+    pub name: String,
+    pub why: String,
+}
+
 /// The operators' side of the inbox.
 pub trait Inbox {
     /// At most `per_person` deposits of each person, oldest first within a person; people take turns.
@@ -202,6 +210,8 @@ pub trait Inbox {
     fn discard(&self, deposit: &Deposit) -> Result<(), StoreError>;
     /// Everybody who has a mailbox.
     fn people(&self) -> Result<Vec<Person>, StoreError>;
+    /// What is in the inbox and is nobody's mailbox; not endlessly many.
+    fn oddities(&self) -> Result<Vec<Oddity>, StoreError>;
     /// Puts the view into a person's mailbox, whole, in place of the last one; nothing where there is no mailbox.
     fn publish(&self, person: &Person, view: &[u8]) -> Result<(), StoreError>;
 }

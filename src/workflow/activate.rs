@@ -8,7 +8,7 @@ use crate::access::{
     Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Standing,
     State, TargetName,
 };
-use crate::audit::event::EventKind;
+use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, GrantOrder, Report, Verb};
 use crate::failpoint;
 use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
@@ -70,7 +70,12 @@ pub async fn approved(
             }
         };
         match objection {
-            Some(why) => failed.push(fail(op, request, why, &now)),
+            Some(why) => {
+                report
+                    .failures
+                    .push(format!("request {} failed: {why}", request.id));
+                failed.push(fail(op, request, why, &now));
+            }
             None => ready.push((request, survey)),
         }
     }
@@ -202,24 +207,8 @@ fn intend(
         request.state = State::Granting;
         request.expires_at = Some(now.at.plus(ttl));
         let mut change = Change::default();
-        for (subject, leases) in events::by_subject(&leases) {
-            let mut line = events::of_leases(
-                EventKind::Granting,
-                &op.itself(),
-                &request,
-                &subject,
-                &leases,
-                Some(engine.flavour().kind.word()),
-            );
-            line.sql = vec![
-                engine.sql(
-                    Verb::Grant,
-                    &leases
-                        .iter()
-                        .map(|l| l.privilege.clone())
-                        .collect::<Vec<_>>(),
-                ),
-            ];
+        for (mut line, leases) in lines(op, EventKind::Granting, &request, &leases, Some(engine)) {
+            line.sql = vec![grant_sql(engine, &leases)];
             change.events.push(line);
         }
         change.effects.push(Effect::SaveRequest {
@@ -280,6 +269,8 @@ pub async fn carry_out(
             }
             Some(why) => {
                 report.failed += 1;
+                let id = &intent.request.id;
+                report.failures.push(format!("request {id} failed: {why}"));
                 undo = true;
                 changes.push(backed_out(op, intent, &why, Some(engine)));
             }
@@ -340,24 +331,14 @@ fn granted(
     request.granted_at = Some(now.at);
     request.outcome = None;
     let mut change = Change::default();
-    for (subject, leases) in events::by_subject(&intent.leases) {
-        let mut line = events::of_leases(
-            EventKind::Granted,
-            &op.itself(),
-            &request,
-            &subject,
-            &leases,
-            Some(engine.flavour().kind.word()),
-        );
-        line.sql = vec![
-            engine.sql(
-                Verb::Grant,
-                &leases
-                    .iter()
-                    .map(|l| l.privilege.clone())
-                    .collect::<Vec<_>>(),
-            ),
-        ];
+    for (mut line, leases) in lines(
+        op,
+        EventKind::Granted,
+        &request,
+        &intent.leases,
+        Some(engine),
+    ) {
+        line.sql = vec![grant_sql(engine, &leases)];
         line.batch = answer.batch.clone();
         events::observe(&mut line, "row", json!("present"));
         let readable: Vec<_> = request
@@ -394,15 +375,7 @@ fn backed_out(op: &Operator, intent: &Intent, why: &str, engine: Option<&dyn Eng
     });
     request.outcome = Some(why.to_owned());
     let mut change = Change::default();
-    for (subject, leases) in events::by_subject(&intent.leases) {
-        let mut line = events::of_leases(
-            EventKind::GrantFailed,
-            &op.itself(),
-            &request,
-            &subject,
-            &leases,
-            engine.map(|engine| engine.flavour().kind.word()),
-        );
+    for (mut line, _) in lines(op, EventKind::GrantFailed, &request, &intent.leases, engine) {
         line.why = Some(why.to_owned());
         change.events.push(line);
     }
@@ -411,6 +384,29 @@ fn backed_out(op: &Operator, intent: &Intent, why: &str, engine: Option<&dyn Eng
         now: Box::new(request),
     });
     change
+}
+
+/// The lines about the leases of one request, one a table, each with the leases that it is about.
+fn lines<'l>(
+    op: &Operator,
+    kind: EventKind,
+    request: &Request,
+    leases: &'l [Lease],
+    engine: Option<&dyn Engine>,
+) -> Vec<(Draft, Vec<&'l Lease>)> {
+    let word = engine.map(|engine| engine.flavour().kind.word());
+    events::by_subject(leases)
+        .into_iter()
+        .map(|(subject, leases)| {
+            let line = events::of_leases(kind, &op.itself(), request, &subject, &leases, word);
+            (line, leases)
+        })
+        .collect()
+}
+
+fn grant_sql(engine: &dyn Engine, leases: &[&Lease]) -> String {
+    let privileges: Vec<Privilege> = leases.iter().map(|l| l.privilege.clone()).collect();
+    engine.sql(Verb::Grant, &privileges)
 }
 
 /// Takes intents back that were never sent.

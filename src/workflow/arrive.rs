@@ -214,7 +214,7 @@ fn in_words(problem: &SurveyProblem) -> String {
             near: names,
         } => {
             format!(
-                "there is no account {grantee}{}; a DBA makes it, or the settings name another under people:",
+                "there is no account {grantee}{}; a DBA makes it, or `people:` in the settings names another",
                 near(names)
             )
         }
@@ -232,7 +232,7 @@ fn in_words(problem: &SurveyProblem) -> String {
                     table: table.clone(),
                     columns: columns.clone()
                 },
-                sql.join(" ")
+                sql.join("; ")
             )
         }
     }

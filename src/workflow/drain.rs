@@ -16,6 +16,9 @@ use super::{Operator, events};
 
 /// No drain takes longer than this before access is taken and given again.
 const LONGEST: Duration = Duration::from_secs(20);
+/// While acts that take are drained, those who can carry them out hear of it at most this often: they merge what
+/// has come by then.
+const ASIDE: Duration = Duration::from_secs(1);
 /// At most so many of one person's deposits in one drain; the rest waits for the next.
 const PER_PERSON: usize = 2000;
 /// A conflict means that another operator was faster: look again, so many times.
@@ -42,11 +45,16 @@ pub struct Drained {
     pub errors: Vec<String>,
 }
 
-/// Drains: deny, cancel, return and revoke first, then requests, then approvals.
+/// Drains: deny, cancel, return and revoke first, then requests, then approvals. `taken` is called when some of the
+/// first kind were accepted, before what comes behind them: the access that they take back need not wait for it.
 ///
 /// # Errors
 /// Only where the inbox cannot be read or the ledger cannot be written at all.
-pub async fn drain(op: &Operator, whose: Whose<'_>) -> Result<Drained, StoreError> {
+pub async fn drain(
+    op: &Operator,
+    whose: Whose<'_>,
+    taken: impl Fn(),
+) -> Result<Drained, StoreError> {
     let started = Instant::now();
     let mut drained = Drained::default();
     if let Whose::Everybody = whose {
@@ -72,10 +80,19 @@ pub async fn drain(op: &Operator, whose: Whose<'_>) -> Result<Drained, StoreErro
     // A stable sort: within one urgency they stay in the inbox's fair order.
     read.sort_by_key(|(urgency, ..)| *urgency);
     let all = read.len();
+    let mut told = (Instant::now(), 0);
     for (place, (urgency, deposit, submission)) in read.into_iter().enumerate() {
         if started.elapsed() > LONGEST {
             drained.left = all - place;
             break;
+        }
+        if drained.accepted > told.1 && (urgency != Urgency::Takes || told.0.elapsed() > ASIDE) {
+            taken();
+            // What comes behind them takes nothing.
+            told = match urgency {
+                Urgency::Takes => (Instant::now(), drained.accepted),
+                _ => (told.0, usize::MAX),
+            };
         }
         // While the policies are in error nothing is judged by them: what needs no judgement goes on.
         if urgency != Urgency::Takes && !op.rules.complaints().is_empty() {

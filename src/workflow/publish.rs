@@ -1,5 +1,6 @@
 //! What goes out of the ledger: audit lines to their file, views to the mailboxes.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::audit::journal::{self, JournalError, Owed, Source};
@@ -45,22 +46,29 @@ impl Source for Lines<'_> {
 /// # Errors
 /// Where the file cannot take them; they stay owed in the ledger.
 pub fn journal(op: &Operator) -> Result<u64, Failing> {
-    let (marked, _) = op.ledger.journal_mark()?;
-    if op.ledger.head()?.0 == marked {
+    write_owed(op.ledger.as_ref(), &op.audit)
+}
+
+/// As [`journal`], where there is no operator yet: of a ledger that was made just now.
+///
+/// # Errors
+/// Those of [`journal`].
+pub fn write_owed(ledger: &dyn Ledger, file: &Path) -> Result<u64, Failing> {
+    let (marked, _) = ledger.journal_mark()?;
+    if ledger.head()?.0 == marked {
         return Ok(0);
     }
-    let Some(lock) = op.ledger.lock("journal", WAIT)? else {
+    let Some(lock) = ledger.lock("journal", WAIT)? else {
         return Err(Failing::Audit(
             "another operator has been writing the audit file for 5 s; it goes on at the next sweep".into(),
         ));
     };
-    let written =
-        journal::write_owed(&op.audit, &Lines(op.ledger.as_ref()), lock.as_ref()).map_err(audit)?;
+    let written = journal::write_owed(file, &Lines(ledger), lock.as_ref()).map_err(audit)?;
     if written.lost > 0 {
         return Err(Failing::Audit(format!(
-            "{} line(s) had been written to {} and were cut off since; they are written again. Who did that?",
-            written.lost,
-            op.audit.display()
+            "lines that had been written to {} were cut off since: {}; they are written again. Who did that?",
+            file.display(),
+            written.lost
         )));
     }
     Ok(written.lines)

@@ -8,9 +8,10 @@ mod record;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::access::plan::{self, Plan};
+use crate::access::plan::{self, Plan, Settlement, Urgency};
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, Privilege, Request, RequestId, State, TargetName,
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Standing,
+    State, TargetName, Ttl,
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, Verb};
@@ -23,7 +24,11 @@ use super::target::{Failing, TargetReport};
 use super::{Operator, commit_each};
 
 use evidence::Evidence;
-use record::{Seen, failures, finish, record};
+use record::{Seen, finish, record, told};
+
+/// How long others' locks may hold up what has expired: with a sweep every minute, the first one that meets a
+/// bystander's lock tells of it, and the next ends the session.
+const GRACE: Ttl = Ttl::from_secs(60);
 
 /// What must go, from the ledger alone.
 pub struct Due {
@@ -60,6 +65,24 @@ impl Due {
                 .is_none_or(|request| request.state == State::Revoking)
     }
 
+    /// How urgently a lease must end, if it must: pressing where it has expired a while ago, where somebody pulled the
+    /// kill switch, and where nobody was entitled to it. What was only given back early was its owner's until then.
+    pub fn urgency(&self, lease: &Lease, now: &Now) -> Option<Urgency> {
+        if !self.is_due(lease, now) {
+            return None;
+        }
+        let ended = self
+            .requests
+            .get(&lease.id.request)
+            .and_then(|request| request.ended.as_ref());
+        let pressing = lease.is_due(&now.earlier(GRACE))
+            || matches!(ended, Some(Ended::Revoked { .. } | Ended::Failed { .. }));
+        Some(match pressing {
+            true => Urgency::Pressing,
+            false => Urgency::Usual,
+        })
+    }
+
     fn due(&self, now: &Now) -> Vec<&Lease> {
         self.leases
             .iter()
@@ -84,7 +107,7 @@ pub async fn plan(
     Ok(plan::plan(
         now,
         &due.leases,
-        &|lease| due.is_due(lease, now),
+        &|lease| due.urgency(lease, now),
         &observed,
     ))
 }
@@ -112,8 +135,9 @@ pub async fn due(
         return close_finished(op, &due);
     }
 
-    if let Err(error) = announce(op, &mut due, &now, engine) {
-        report.ledger_error(&error);
+    let announced = announce(op, &mut due, &now, engine);
+    if let Err((error, _)) = &announced {
+        report.ledger_error(error);
     }
     failpoint::reach("revoke-announced");
     // The intent lines go out now where they can; nothing waits for them.
@@ -127,6 +151,7 @@ pub async fn due(
 
     let plan = plan(op, target, &due, &now, engine).await?;
     let reports = engine.revoke(&plan.steps).await;
+    report.ended(&reports);
     failpoint::reach("revoke-sent");
     let taken: Vec<Privilege> = plan
         .steps
@@ -142,13 +167,25 @@ pub async fn due(
     report.sessions += evidence.sessions.len();
     let seen = Seen {
         plan: &plan,
-        failures: failures(&plan, &reports),
+        told: told(&plan, &reports),
         after: &after,
         evidence: &evidence,
+        unannounced: announced.err().map(|(_, changes)| changes),
     };
-    record(op, &due, &seen, engine, report)?;
+    let nothing_left = nothing_left(&plan, &after);
+    record(op, &due, &seen, engine, report).map_err(|error| match error {
+        Failing::Ledger(error) if nothing_left => Failing::Unrecorded(error),
+        error => error,
+    })?;
     failpoint::reach("revoke-recorded");
     Ok(())
+}
+
+/// Whether the catalog shows nothing more of what was due, whatever becomes of its record.
+fn nothing_left(plan: &Plan, after: &HashMap<PrivilegeKey, Standing>) -> bool {
+    let held = |standing: &Standing| matches!(standing, Standing::Held { .. });
+    let disputed = |settled: &plan::Settled| matches!(settled.how, Settlement::Disputed { .. });
+    !after.values().any(held) && !plan.settled.iter().any(disputed)
 }
 
 /// Requests of due leases whose GRANT may still be under way somewhere.
@@ -166,12 +203,15 @@ fn unsure(due: &Due, now: &Now) -> Vec<RequestId> {
 
 /// Moves requests whose time is over to `revoking`, with a line a table. `due` is changed even where the ledger
 /// cannot be written: the REVOKEs go on.
+///
+/// # Errors
+/// The ledger's, with the changes that it could not take: they belong before whatever is recorded of these requests.
 fn announce(
     op: &Operator,
     due: &mut Due,
     now: &Now,
     engine: &dyn Engine,
-) -> Result<(), StoreError> {
+) -> Result<(), (StoreError, Vec<Change>)> {
     let mut expired: BTreeMap<RequestId, Vec<&Lease>> = BTreeMap::new();
     for lease in due
         .leases
@@ -220,11 +260,10 @@ fn announce(
         });
         moved.push(request);
     }
-    let result = commit_each(op, now, changes);
     for request in moved {
         due.requests.insert(request.id.clone(), request);
     }
-    result
+    commit_each(op, now, changes.clone()).map_err(|error| (error, changes))
 }
 
 fn privileges_of(leases: &[&Lease]) -> Vec<Privilege> {

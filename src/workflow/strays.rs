@@ -42,6 +42,7 @@ pub async fn take(
     }
     let steps = plan::steps_for(strays.clone());
     let answers = engine.revoke(&steps).await;
+    report.ended(&answers);
     let after = look::observe(engine, &strays).await?;
     let mut change = Change::default();
     for (step, answer) in steps.iter().zip(answers) {
@@ -68,6 +69,9 @@ pub async fn take(
             }
             if let Some(error) = &answer.error {
                 observed["error"] = json!(error.to_string());
+            }
+            if !answer.in_the_way.is_empty() {
+                observed["sessions"] = json!(answer.in_the_way);
             }
             line.observed = Some(observed);
             report.strays += privileges.len();

@@ -24,6 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a visit waits for another operator at the same target.
 const LOCK_PATIENCE: Duration = Duration::from_secs(15);
 
+/// What the visits of the targets wait for. Sent anew as `Draining`: some of what was drained takes access back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum House {
+    Draining,
+    Drained,
+}
+
 /// How much is done.
 #[derive(Clone, Debug)]
 pub enum Scope {
@@ -120,7 +127,7 @@ async fn whole(op: &Operator, only: Option<&TargetName>, report: &mut SweepRepor
         .filter(|(name, _)| only.is_none_or(|only| only == *name))
         .collect();
     let (arrived, mut arrivals) = watch::channel(0_usize);
-    let (open, gate) = watch::channel(false);
+    let (house_is, gate) = watch::channel(House::Draining);
     let all = chosen.len();
     let visits = join_all(
         chosen
@@ -130,9 +137,12 @@ async fn whole(op: &Operator, only: Option<&TargetName>, report: &mut SweepRepor
     let house = async {
         // Due revokes go first everywhere; a target that does not answer holds up the others for this long at most.
         let _ = tokio::time::timeout(PATIENCE, arrivals.wait_for(|count| *count >= all)).await;
-        let drained = drain(op, Whose::Everybody).await;
+        let drained = drain(op, Whose::Everybody, || {
+            let _ = house_is.send(House::Draining);
+        })
+        .await;
         let lapsed = lapse(op);
-        let _ = open.send(true);
+        let _ = house_is.send(House::Drained);
         (drained, lapsed)
     };
     let (mut targets, (drained, lapsed)) = tokio::join!(visits, house);
@@ -146,7 +156,7 @@ async fn whole(op: &Operator, only: Option<&TargetName>, report: &mut SweepRepor
 }
 
 async fn mine(op: &Operator, person: &Person, report: &mut SweepReport) {
-    let drained = drain(op, Whose::Mine(person)).await;
+    let drained = drain(op, Whose::Mine(person), || ()).await;
     let touched: Vec<RequestId> = drained
         .as_ref()
         .map(|d| d.touched.clone())
@@ -175,7 +185,7 @@ async fn mine(op: &Operator, person: &Person, report: &mut SweepReport) {
             }
         }
     }
-    let (_, gate) = watch::channel(true);
+    let (_, gate) = watch::channel(House::Drained);
     report.targets = join_all(
         targets
             .iter()
@@ -203,7 +213,7 @@ async fn visit(
     name: &TargetName,
     address: &Address,
     arrived: Option<&watch::Sender<usize>>,
-    mut gate: watch::Receiver<bool>,
+    mut house: watch::Receiver<House>,
     whole: bool,
 ) -> TargetReport {
     let mut report = TargetReport::new(name);
@@ -231,7 +241,14 @@ async fn visit(
     if let Some(arrived) = arrived {
         arrived.send_modify(|count| *count += 1);
     }
-    let _ = gate.wait_for(|open| *open).await;
+    // What is given back while the inbox is drained need not wait for the rest of it.
+    while *house.borrow_and_update() == House::Draining && house.changed().await.is_ok() {
+        if let Some(engine) = engine.as_deref_mut()
+            && *house.borrow() == House::Draining
+        {
+            take_due(op, name, engine, &mut report).await;
+        }
+    }
     if let Some(engine) = engine.as_deref_mut() {
         if let Err(error) = give(op, name, engine, &mut report, whole).await {
             report.file(error);

@@ -1,10 +1,12 @@
 //! One visit to one target: what it found, and what went wrong there without touching the others.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::access::{At, Lease, RequestId, TargetName};
 use crate::audit::event::EventKind;
-use crate::engines::EngineError;
+use crate::engines::{self, EngineError};
 use crate::stores::StoreError;
 
 /// Why a step on a target could not be done.
@@ -14,6 +16,9 @@ pub enum Failing {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Ledger(#[from] StoreError),
+    /// The revokes were done and proven; the ledger could not take it.
+    #[error("it is seen gone from the catalog, but that could not be recorded: {0}")]
+    Unrecorded(StoreError),
     /// Two targets of the settings are one database.
     #[error("{target} and {twin} are one database; take one of them out of the settings")]
     Twins {
@@ -54,8 +59,12 @@ pub struct TargetReport {
     pub strays: usize,
     pub refused: usize,
     pub failed: usize,
+    /// Why each of these failed.
+    pub failures: Vec<String>,
     /// Sessions that could go on reading.
     pub sessions: usize,
+    /// Those that were ended because a REVOKE waited for them, in words.
+    pub ended_sessions: Vec<String>,
     pub overdue: Vec<Overdue>,
     /// Why approved requests were not granted, if they were not.
     pub held_back: Option<String>,
@@ -96,6 +105,21 @@ impl TargetReport {
         });
     }
 
+    /// Files the sessions that the engine ended for its REVOKEs.
+    pub fn ended(&mut self, reports: &[engines::Report]) {
+        let ended: BTreeSet<&engines::Session> = reports
+            .iter()
+            .flat_map(|report| &report.in_the_way)
+            .filter(|session| session.ended)
+            .collect();
+        self.ended_sessions.extend(ended.into_iter().map(|session| {
+            format!(
+                "session {} of {}: {}",
+                session.id, session.account, session.why
+            )
+        }));
+    }
+
     pub fn ledger_error(&mut self, error: &StoreError) {
         self.ledger_errors.push(error.to_string());
     }
@@ -112,6 +136,7 @@ impl TargetReport {
             }
             Failing::Engine(error) => self.errors.push(error.to_string()),
             Failing::Ledger(error) => self.ledger_errors.push(error.to_string()),
+            error @ Failing::Unrecorded(_) => self.ledger_errors.push(error.to_string()),
             error @ Failing::Twins { .. } => self.errors.push(error.to_string()),
             Failing::Audit(error) => self.audit_errors.push(error),
         }

@@ -30,6 +30,10 @@ pub struct RequestView {
     pub grantee: Grantee,
     #[schemars(with = "Vec<serde_json::Value>")]
     pub tables: Vec<TableColumns>,
+    /// Columns that are leased along, such as the key.
+    #[serde(default)]
+    #[schemars(with = "Vec<serde_json::Value>")]
+    pub with: Vec<TableColumns>,
     /// As asked: `2h`.
     #[schemars(with = "String")]
     pub ttl: Ttl,
@@ -212,6 +216,7 @@ pub fn of_request(
         target: request.target.clone(),
         grantee: request.grantee.clone(),
         tables: request.tables.clone(),
+        with: leased_along(request),
         ttl: request.ttl,
         lease_ttl: request.lease_ttl(),
         reason: request.reason.clone(),
@@ -256,6 +261,35 @@ pub fn of_request(
         digest: digest(request),
         events,
     })
+}
+
+/// What comes along with what was asked for: as the target was surveyed, and until then as the rules say.
+fn leased_along(request: &Request) -> Vec<TableColumns> {
+    if request.privileges.is_empty() {
+        return (request.terms.as_ref()).map_or(Vec::new(), |terms| terms.along.clone());
+    }
+    let mut along: Vec<TableColumns> = Vec::new();
+    for privilege in &request.privileges {
+        let (Some(table), Some(column)) = (privilege.named.table(), privilege.named.column())
+        else {
+            continue;
+        };
+        let asked = request
+            .tables
+            .iter()
+            .any(|of| of.table == *table && of.columns.contains(column));
+        if asked {
+            continue;
+        }
+        match along.iter_mut().find(|of| of.table == *table) {
+            Some(of) => of.columns.push(column.clone()),
+            None => along.push(TableColumns {
+                table: table.clone(),
+                columns: vec![column.clone()],
+            }),
+        }
+    }
+    along
 }
 
 /// The requester's other live access on the same target, in words.

@@ -4,6 +4,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use serde_json::json;
+
 use crate::support::jit::run;
 use crate::support::on_postgres;
 use crate::support::people::{alice, bob, carol, cron, mallory, root};
@@ -61,8 +63,21 @@ fn a_settings_file_of_ones_own_changes_nothing_for_operators(server: &Server) {
     let own = own.display().to_string();
     let id = shop.ask(&alice(), "email", "1h", &[]);
     shop.sweep().ok();
-    shop.jit(&mallory(), &["approve", &id, "--yes", "--config", &own]);
+    shop.jit(&mallory(), &["approve", &id, "--yes", "--config", &own])
+        .exit(4);
+    shop.jit(&mallory(), &["sweep", "--config", &own]).exit(3);
+    // Handed in like anybody's, and refused by the rules of the ledger.
+    let everything = ["revoke", "--everything", "--reason", "mine", "--yes"];
+    shop.jit(&mallory(), &[&everything[..], &["--config", &own]].concat())
+        .exit(0);
+    // What these settings would let him hand in is judged by the ledger's.
+    let digest = shop.show(&id)["digest"].clone();
+    shop.forge(
+        &mallory(),
+        json!({"do": "approve", "id": id, "digest": digest}),
+    );
     shop.sweep().ok();
+    shop.rejected(&mallory(), "is no approver of request");
     assert_eq!(shop.state(&id), "pending");
     assert!(!shop.reads("jitalice", "email"));
 }

@@ -10,7 +10,7 @@ use crate::support::shop::Shop;
 use crate::support::{on_every_server, on_postgres};
 
 /// Runs a command with its wall clock set: `-1d`, `+90m`.
-fn at(shop: &Shop<'_>, offset: &str, person: &Person, arguments: &[&str]) -> Output {
+pub fn at(shop: &Shop<'_>, offset: &str, person: &Person, arguments: &[&str]) -> Output {
     run(&mut shop.jit.command_at(offset, person, arguments), "")
 }
 

@@ -121,6 +121,20 @@ fn what_init_writes_is_without_error() {
     let mut init = jit.command(&root(), &["init", "--dir", &folder]);
     init.env_remove("JIT_CONFIG");
     run(&mut init, "").ok().says("stays as it is");
+    // As JSON, alone; and its first line is in the audit file already.
+    let folder = jit.path("json").display().to_string();
+    let mut init = jit.command(&root(), &["init", "--dir", &folder, "-o", "json"]);
+    init.env_remove("JIT_CONFIG");
+    let made = run(&mut init, "").ok().json();
+    assert_eq!(made["wrote"].as_array().map(Vec::len), Some(2), "{made:#}");
+    assert_eq!(made["made"].as_array().map(Vec::len), Some(3), "{made:#}");
+    let settings = format!("{folder}/config.yaml");
+    let again = ["ledger", "init", "-o", "json", "--config", &settings];
+    let nothing = jit.run(&root(), &again).ok().json();
+    assert_eq!(nothing["ledger"], made["ledger"]);
+    assert_eq!(nothing["made"], serde_json::json!([]));
+    let head = jit.run(&root(), &["audit", "head", "--config", &settings]);
+    assert!(head.ok().out.starts_with("1:"));
 }
 
 #[test]

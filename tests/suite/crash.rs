@@ -3,22 +3,25 @@
 
 use crate::support::invariant::Before;
 use crate::support::jit::run;
-use crate::support::on_every_server;
 use crate::support::people::alice;
 use crate::support::server::Server;
 use crate::support::shop::Shop;
+use crate::support::{on_every_server, on_every_server_and_postgres_18};
 
 on_every_server!(
     killed_between_record_and_discard_of_a_submission,
     killed_between_intent_and_audit_line,
-    killed_between_intent_and_grant,
-    killed_between_grant_and_record,
     killed_behind_the_record_of_a_grant,
-    killed_between_announcement_and_revoke,
-    killed_between_revoke_and_record,
     killed_behind_the_record_of_a_revoke,
     killed_between_audit_line_and_its_mark,
     killed_after_the_grant_and_expired_when_found,
+);
+
+on_every_server_and_postgres_18!(
+    killed_between_intent_and_grant,
+    killed_between_grant_and_record,
+    killed_between_announcement_and_revoke,
+    killed_between_revoke_and_record,
 );
 
 /// What must hold after the fault and one sweep.

@@ -260,6 +260,7 @@ impl<'s> Shop<'s> {
                 },
                 grantees: vec![grantee],
                 privileges,
+                urgency: jit::access::plan::Urgency::Usual,
             })
             .collect()
     }

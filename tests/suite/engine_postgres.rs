@@ -5,17 +5,17 @@ mod check;
 mod connection;
 mod drift;
 mod hindrance;
+mod locks;
 mod names;
 mod round_trip;
 mod sessions;
 mod setup;
 mod survey;
-mod tls;
 
 use std::collections::{BTreeMap, HashSet};
 
 use jit::access::arrival::{Ask, Survey};
-use jit::access::plan::{RevokeStep, StepObject};
+use jit::access::plan::{RevokeStep, StepObject, Urgency};
 use jit::access::privilege::Thing;
 use jit::access::{
     ColumnName, Grantee, LedgerId, Privilege, RequestId, Standing, TableColumns, TableName,
@@ -323,6 +323,7 @@ fn steps(of: &[Privilege]) -> Vec<RevokeStep> {
             },
             grantees: vec![grantee],
             privileges,
+            urgency: Urgency::Usual,
         })
         .collect()
 }

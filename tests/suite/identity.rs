@@ -25,6 +25,7 @@ on_postgres!(
     whose_mailbox_it_is_is_who_acts,
     a_replayed_submission_has_no_second_effect,
     others_see_neither_ledger_nor_mailboxes_nor_requests,
+    a_request_is_seen_by_those_whom_it_concerns_and_nobody_else,
     behind_sudo_the_person_acts,
     bare_root_sweeps_and_revokes_and_is_nobody_else,
     a_uid_with_another_name_voids_what_is_open,
@@ -299,6 +300,9 @@ fn whose_mailbox_it_is_is_who_acts(server: &Server) {
     shop.sweep().ok();
     assert!(shop.events("requested").is_empty());
     assert!(shop.rejections().is_empty(), "it is not even looked into");
+    shop.jit(&cron(), &["doctor"])
+        .exit(1)
+        .says(&format!("FAIL inbox              {}.1", alice().uid));
     // In his own mailbox the same bytes are his own request.
     shop.drop_into(&mallory(), "0000000000001-x.json", bytes.as_bytes());
     shop.sweep().ok();
@@ -334,6 +338,18 @@ fn a_replayed_submission_has_no_second_effect(server: &Server) {
     shop.sweep().ok();
     assert_eq!(shop.state(id), "ended");
     assert!(!shop.reads("jitalice", "email"));
+    // Not even a rejection: and so a kill switch that is over does not begin again.
+    let lever = forge::submission(json!({"do": "revoke_all", "selector": {}, "reason": "fire"}));
+    shop.drop_into(&dave(), "0000000000001-a.json", &lever);
+    shop.sweep().ok();
+    shop.jit(&carol(), &["resume", "--reason", "out", "--yes"])
+        .ok();
+    let again = shop.lease(&alice(), "email", "1h");
+    shop.drop_into(&dave(), "0000000000002-b.json", &lever);
+    shop.sweep().ok();
+    assert_eq!(shop.state(&again), "active");
+    assert_eq!(shop.events("held").len(), 1);
+    assert_eq!(shop.rejections(), []);
 }
 
 fn others_see_neither_ledger_nor_mailboxes_nor_requests(server: &Server) {
@@ -384,6 +400,39 @@ fn others_see_neither_ledger_nor_mailboxes_nor_requests(server: &Server) {
     }
     // An admin who is no operator sees it, and what is his to decide.
     shop.jit(&dave(), &["show", &id]).ok();
+}
+
+/// alice asks, dave decides, mallory is an admin and no approver, bob is a stranger; none of them is an operator.
+fn a_request_is_seen_by_those_whom_it_concerns_and_nobody_else(server: &Server) {
+    let shop = Shop::on(server);
+    shop.edit(
+        "etc/config.yaml",
+        "admins: [group:dba]",
+        "admins: [jitmallory]",
+    );
+    let to_decide = shop.ask(&alice(), "email", "1h", &[]);
+    let automatic = shop.ask(&alice(), "phone", "1h", &["--purpose", "support"]);
+    shop.sweep().ok();
+    for (person, decides, knows) in [
+        (alice(), true, true),
+        (dave(), true, false),
+        (mallory(), true, true),
+        (bob(), false, false),
+    ] {
+        for (id, seen) in [(&to_decide, decides), (&automatic, knows)] {
+            let name = &person.name;
+            shop.jit(&person, &["show", id])
+                .exit(if seen { 0 } else { 4 });
+            let listed = shop.jit(&person, &["list", "--all", "-q"]).ok();
+            assert_eq!(listed.out.contains(id.as_str()), seen, "{name}: {listed}");
+        }
+        let awaiting = shop.jit(&person, &["list", "--awaiting-me", "-q"]).ok();
+        assert_eq!(
+            awaiting.out.contains(&to_decide),
+            person == dave(),
+            "{awaiting}"
+        );
+    }
 }
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {

@@ -57,7 +57,9 @@ fn each_selector_ends_what_is_in_its_scope_and_nothing_else(server: &Server) {
     ] {
         let mut arguments = vec!["revoke", "--reason", "an incident", "--yes"];
         arguments.extend(selector);
-        shop.jit(&carol(), &arguments).ok().says("1 request(s)");
+        shop.jit(&carol(), &arguments)
+            .ok()
+            .says("requests ended in its scope: 1");
         assert!(!shop.reads("jitalice", "email"), "{selector:?}");
         assert!(shop.reads("jitbob", "phone"), "{selector:?}");
         assert_eq!(shop.state(&his), "active");
@@ -76,7 +78,9 @@ fn each_selector_ends_what_is_in_its_scope_and_nothing_else(server: &Server) {
     for selector in [&["--target", "shop"][..], &["--everything"]] {
         let mut arguments = vec!["revoke", "--reason", "an incident", "--yes"];
         arguments.extend(selector);
-        shop.jit(&carol(), &arguments).ok().says("2 request(s)");
+        shop.jit(&carol(), &arguments)
+            .ok()
+            .says("requests ended in its scope: 2");
         assert!(!shop.reads("jitalice", "email") && !shop.reads("jitbob", "phone"));
         assert_eq!(shop.state(&his), "ended");
         resume(&shop);
@@ -101,7 +105,9 @@ fn selectors_combine_by_and(server: &Server) {
     let by = ["--requester", "jitalice", "--column", &column];
     let mut arguments = vec!["revoke", "--reason", "an incident", "--yes"];
     arguments.extend(by);
-    shop.jit(&carol(), &arguments).ok().says("1 request(s)");
+    shop.jit(&carol(), &arguments)
+        .ok()
+        .says("requests ended in its scope: 1");
     assert_eq!(shop.state(&hit), "ended");
     assert_eq!(shop.state(&other_column), "active");
     assert_eq!(shop.state(&other_person), "active");
@@ -143,7 +149,7 @@ fn what_was_only_asked_for_ends_too(server: &Server) {
         ],
     )
     .ok()
-    .says("2 request(s)");
+    .says("requests ended in its scope: 2");
     shop.sweep().ok();
     for id in [&pending, &approved] {
         let view = shop.show(id);

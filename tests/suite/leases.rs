@@ -5,14 +5,19 @@ use crate::support::jit::run;
 use crate::support::people::{alice, bob, carol, cron, dave};
 use crate::support::server::{Kind, Server};
 use crate::support::shop::Shop;
-use crate::support::{Session, on_every_server, on_mariadb, on_postgres};
+use crate::support::{
+    Session, on_every_server, on_every_server_and_postgres_18, on_mariadb, on_postgres,
+};
 
 on_every_server!(
     what_is_leased_along_comes_and_goes_with_the_lease,
     several_tables_are_all_given_or_none,
+    approval_lines_are_met_by_different_people,
+);
+
+on_every_server_and_postgres_18!(
     odd_names_are_leased_as_they_are,
     a_set_up_is_undone_without_a_trace_and_never_under_a_lease,
-    approval_lines_are_met_by_different_people,
 );
 
 on_postgres!(

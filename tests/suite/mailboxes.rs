@@ -1168,5 +1168,5 @@ fn an_inbox_with_other_modes_is_refused() {
         );
     }
     let missing = Mailbox::open_or_make(&place.at("nowhere")).unwrap_err();
-    assert!(matches!(missing, StoreError::Missing(_)));
+    assert!(matches!(missing, StoreError::NoInbox(_)));
 }

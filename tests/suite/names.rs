@@ -4,16 +4,19 @@
 use crate::support::people::{alice, bob};
 use crate::support::server::{Kind, Server};
 use crate::support::shop::Shop;
-use crate::support::{on_every_server, on_postgres};
+use crate::support::{on_every_server, on_every_server_and_postgres_18, on_postgres};
 
 on_every_server!(
-    a_renamed_column_is_taken_and_its_old_name_is_not,
-    a_swapped_table_does_not_lead_to_the_wrong_one,
     a_table_made_again_cannot_be_read,
     a_column_made_again_cannot_be_read,
     a_dropped_account_is_gone_and_no_error,
-    a_renamed_account_loses_it,
     a_replaced_table_is_not_granted_after_its_approval,
+);
+
+on_every_server_and_postgres_18!(
+    a_renamed_column_is_taken_and_its_old_name_is_not,
+    a_swapped_table_does_not_lead_to_the_wrong_one,
+    a_renamed_account_loses_it,
 );
 
 fn returned(shop: &Shop<'_>, id: &str) {

@@ -99,14 +99,18 @@ fn the_shops_policies_fit_the_sample(server: &Server) {
     let server = server.another(&[]);
     server.run("postgres", "CREATE DATABASE shop");
     load(&server, "shop", "shop.postgres.sql");
-    fits("shop", &catalog(&server, "shop"));
+    let found = catalog(&server, "shop");
+    fits("shop", &found, sources(&example()));
+    starters("postgres").for_each(|file| fits("shop", &found, vec![file]));
 }
 
 on_mysql_and_mariadb!(billings_policies_fit_the_sample);
 fn billings_policies_fit_the_sample(server: &Server) {
     let server = server.another(&[]);
     load(&server, "", "billing.mysql.sql");
-    fits("billing", &catalog(&server, "billing"));
+    let found = catalog(&server, "billing");
+    fits("billing", &found, sources(&example()));
+    starters("mysql").for_each(|file| fits("billing", &found, vec![file]));
 }
 
 fn load(server: &Server, database: &str, sample: &str) {
@@ -127,9 +131,9 @@ fn catalog(server: &Server, database: &str) -> Catalog {
 }
 
 /// Every column that a policy names exactly exists, and so does what is leased along.
-fn fits(target: &str, catalog: &Catalog) {
+fn fits(target: &str, catalog: &Catalog, sources: Vec<SourceFile>) {
     let settings = example();
-    let book = book(sources(&settings));
+    let book = book(sources);
     let target = target.into();
     let ignore_case = settings.target_kinds()[&target].ignore_column_case;
     let protected = book.protected(&target, ignore_case, catalog);
@@ -151,6 +155,7 @@ fn fits(target: &str, catalog: &Catalog) {
             );
         }
         assert!(!ruled.is_empty(), "{} rules nothing", policy.name);
+        assert_eq!(policy.target, target);
         for along in &policy.along {
             let there = leasable
                 .tables
@@ -158,6 +163,75 @@ fn fits(target: &str, catalog: &Catalog) {
                 .any(|(table, columns)| policy.table.matches(table) && columns.contains(along));
             assert!(there, "{}: no {along} to lease along", policy.name);
         }
+    }
+}
+
+/// The policies that people can start from, for an engine.
+fn starters(engine: &str) -> impl Iterator<Item = SourceFile> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(project("policies/start"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().ends_with(&format!(".{engine}.yaml")))
+        .collect();
+    files.sort();
+    files.into_iter().map(|path| SourceFile {
+        name: path.display().to_string(),
+        text: settings::read_policy(&path).unwrap(),
+    })
+}
+
+#[test]
+fn each_policy_to_start_from_stands_alone() {
+    let settings = example();
+    let topics = ["cards", "customers", "health", "payroll", "secrets"];
+    for engine in ["postgres", "mysql"] {
+        let mut seen = Vec::new();
+        for file in starters(engine) {
+            let name = file.name.clone();
+            let text = String::from_utf8(file.text.clone()).unwrap();
+            let first = text.lines().next().unwrap();
+            let schema = first
+                .strip_prefix("# yaml-language-server: $schema=")
+                .unwrap_or_else(|| panic!("{name}: editors find no schema: {first}"));
+            let beside = Path::new(&name).parent().unwrap().join(schema);
+            assert!(beside.is_file(), "{name}: there is no {schema}");
+            for word in ["Use it ", "Change: "] {
+                assert!(text.contains(word), "{name} does not say: {word}");
+            }
+            assert!(
+                text.lines().all(|line| line.chars().count() <= 120),
+                "{name}"
+            );
+            let book = book(vec![file]);
+            let house = settings.house();
+            assert_eq!(book.check(&*house, &settings.target_kinds()), [], "{name}");
+            let results = book.run_tests(&*house, &settings.target_kinds());
+            assert!(
+                results.iter().all(|result| result.passed),
+                "{name}: {results:#?}"
+            );
+            for policy in book.policies() {
+                let own = || results.iter().filter(|result| result.policy == policy.name);
+                assert!(
+                    own().any(|result| result.expected == Expect::Refused),
+                    "{name}"
+                );
+                let gives = !policy.entries.is_empty();
+                assert_eq!(
+                    gives,
+                    own().any(|result| result.expected != Expect::Refused),
+                    "{name}"
+                );
+                assert!(policy.description.is_some(), "{name}");
+            }
+            let topic = Path::new(&name)
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .into_owned();
+            seen.push(topic.split('.').next().unwrap().to_owned());
+        }
+        assert_eq!(seen, topics, "{engine}");
     }
 }
 

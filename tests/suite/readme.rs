@@ -7,18 +7,23 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::jit::{Install, program, run};
-use crate::support::on_postgres;
 use crate::support::people::{alice, root};
-use crate::support::server::Server;
+use crate::support::server::{Kind, Server};
 use crate::support::shop::Shop;
+use crate::support::{on_every_server, on_postgres};
 
 fn page(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name))
         .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-const PAGES: [&str; 5] = [
+const PAGES: [&str; 10] = [
     "README.md",
+    "docs/engineer.md",
+    "docs/dba.md",
+    "docs/host.md",
+    "docs/auditor.md",
+    "docs/privileges.md",
     "docs/settings.md",
     "docs/policies.md",
     "docs/audit.md",
@@ -126,6 +131,39 @@ fn every_command_and_flag_that_is_named_exists() {
     }
 }
 
+#[test]
+fn every_link_leads_somewhere() {
+    for name in PAGES.iter().chain(&["docs/errors.md"]) {
+        let text = page(name);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        let folder = folder.parent().expect("a folder");
+        let mut links = 0;
+        for (at, _) in text.match_indices("](") {
+            let link = text[at + 2..].split(')').next().unwrap_or_default();
+            links += 1;
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let file = match file {
+                "" => Path::new(env!("CARGO_MANIFEST_DIR")).join(name),
+                file => folder.join(file),
+            };
+            assert!(file.exists(), "{name}: {link} is not there");
+            if !heading.is_empty() {
+                let there = std::fs::read_to_string(&file).expect("a page");
+                let mut headings = there.lines().filter_map(|line| {
+                    line.strip_prefix('#')?
+                        .trim_start_matches('#')
+                        .strip_prefix(' ')
+                });
+                assert!(
+                    headings.any(|line| line.to_lowercase().replace(' ', "-") == heading),
+                    "{name}: {link} names no heading"
+                );
+            }
+        }
+        assert!(links > 0 || *name != "README.md");
+    }
+}
+
 /// A block of a page that begins with this line.
 fn block(text: &str, first: &str) -> String {
     code_block(text, first).unwrap_or_else(|| panic!("no block begins with {first:?}"))
@@ -146,7 +184,7 @@ fn code_block(text: &str, first: &str) -> Option<String> {
 
 #[test]
 fn the_policy_of_the_readme_passes_its_check_and_its_tests() {
-    let policy = block(&page("README.md"), "version: 1");
+    let policy = block(&page("docs/dba.md"), "version: 1");
     assert!(policy.contains("policies:"), "{policy}");
     let jit = Install::new()
         .settings(
@@ -160,6 +198,51 @@ fn the_policy_of_the_readme_passes_its_check_and_its_tests() {
     jit.run(&root(), &["policy", "test"]).ok().says(" 0 failed");
 }
 
+on_every_server!(setup_prints_the_lines_that_the_page_explains);
+
+const ENDING: &str = "
+version: 1
+policies:
+  - name: contact
+    target: shop
+    table: '{schema}.customers'
+    columns: [email, phone]
+    allow: [{who: [jitalice], max: 1h, approval: auto, sessions: end}]
+";
+
+/// Each line of docs/privileges.md under the server's heading is printed, and no other.
+fn setup_prints_the_lines_that_the_page_explains(server: &Server) {
+    let shop = Shop::bare(server, ENDING);
+    shop.jit.init();
+    let login = shop.account("jitadmin");
+    let (title, drop) = match server.kind() {
+        Kind::Postgres => ("## Postgres", format!("DROP ROLE {login}")),
+        Kind::Mysql => ("## MySQL", format!("DROP USER {login}")),
+        Kind::Mariadb => ("## MariaDB", format!("DROP USER {login}")),
+    };
+    shop.dba(&drop);
+    let url = server.url(server.superuser(), &shop.database);
+    let said = shop
+        .as_superuser(&["setup", "shop", "--as-url", &url])
+        .ok()
+        .out;
+    let ledger = regex_lite::Regex::new(r"\b[0-9a-f]{32}\b").expect("a pattern");
+    let said = ledger
+        .replace_all(&said, "…")
+        .replace(&shop.database, "shop")
+        .replace(&format!("_{}", shop.suffix), "")
+        .replace("jitadmin", "jit_admin");
+    let printed: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with("-- "))
+        .collect();
+    let text = page("docs/privileges.md");
+    let section = text.split(title).nth(1).expect("the server's heading");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let explained: Vec<&str> = code(section).collect();
+    assert_eq!(explained, printed, "docs/privileges.md, {title}");
+}
+
 on_postgres!(the_checker_and_every_one_liner_run_on_a_real_audit_file);
 
 fn the_checker_and_every_one_liner_run_on_a_real_audit_file(server: &Server) {
@@ -169,7 +252,7 @@ fn the_checker_and_every_one_liner_run_on_a_real_audit_file(server: &Server) {
     shop.sweep().ok();
     let folder = shop.jit.path("var/log/jit");
 
-    let checker = block(&page("README.md"), "import hashlib, json, sys");
+    let checker = block(&page("docs/auditor.md"), "import hashlib, json, sys");
     let python = |file: &Path| {
         run(
             Command::new("python3").arg("-c").arg(&checker).arg(file),
@@ -199,7 +282,7 @@ fn the_checker_and_every_one_liner_run_on_a_real_audit_file(server: &Server) {
     python(&forged).exit(1).says("does not follow");
 
     let mut tried = 0;
-    for name in ["README.md", "docs/audit.md"] {
+    for name in ["docs/auditor.md", "docs/audit.md"] {
         for line in
             code(&page(name)).filter(|line| line.starts_with("jq ") || line.starts_with("grep "))
         {

@@ -5,15 +5,20 @@ use std::time::Duration;
 use crate::support::people::{alice, bob, carol, cron};
 use crate::support::server::Server;
 use crate::support::shop::Shop;
-use crate::support::{on_every_server, on_mysql_and_mariadb, on_postgres};
+use crate::support::{
+    on_every_server, on_every_server_and_postgres_18, on_mysql_and_mariadb, on_postgres,
+};
 
 on_every_server!(
-    overlapping_lease_keeps_the_column,
     returning_one_of_two_keeps_the_column,
     what_can_be_read_already_is_refused_with_how,
-    a_standing_grant_made_before_the_grant_stops_it_and_stays,
     other_columns_of_the_same_table_are_not_touched,
     two_accounts_of_one_batch_lose_only_what_is_due,
+);
+
+on_every_server_and_postgres_18!(
+    overlapping_lease_keeps_the_column,
+    a_standing_grant_made_before_the_grant_stops_it_and_stays,
 );
 
 fn overlapping_lease_keeps_the_column(server: &Server) {

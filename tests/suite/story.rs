@@ -6,14 +6,17 @@ use std::time::Duration;
 use crate::support::people::{alice, bob, carol, cron, dave};
 use crate::support::server::Server;
 use crate::support::shop::Shop;
-use crate::support::{on_every_server, on_postgres};
+use crate::support::{on_every_server, on_every_server_and_postgres_18, on_postgres};
 
 on_every_server!(
-    a_column_is_asked_approved_read_and_taken_back,
     an_automatic_approval_is_granted_by_the_next_sweep,
     two_approvers_must_be_different_people,
     access_is_given_back_early,
     an_approver_may_shorten_and_never_lengthen,
+);
+
+on_every_server_and_postgres_18!(
+    a_column_is_asked_approved_read_and_taken_back,
     an_extension_goes_on_without_a_gap,
 );
 

@@ -10,12 +10,11 @@ use super::render;
 use super::rights::Rights;
 use super::sessions;
 use crate::access::TableName;
-use crate::engines::address::{Endpoint, TlsMode};
-use crate::engines::{EngineError, Finding, Needs};
+use crate::engines::{EngineError, Finding, Needs, tls};
 
 /// See `Engine::check`.
 pub(super) async fn check(link: &mut Link, needs: &Needs) -> Result<Vec<Finding>, EngineError> {
-    let mut findings = vec![tls(link).await?];
+    let mut findings = protection(link);
     let tables: BTreeSet<TableName> = needs
         .tables
         .iter()
@@ -55,40 +54,14 @@ pub(super) async fn check(link: &mut Link, needs: &Needs) -> Result<Vec<Finding>
     Ok(findings)
 }
 
-async fn tls(link: &mut Link) -> Result<Finding, EngineError> {
-    let cipher =
-        observe::read::<(String, String)>(link, include_str!("sql/cipher.sql"), Params::Empty)
-            .await?
-            .into_iter()
-            .map(|(_, cipher)| cipher)
-            .find(|cipher| !cipher.is_empty());
-    let address = link.address();
-    let local = address.endpoints.iter().all(|endpoint| match endpoint {
-        Endpoint::Socket { .. } => true,
-        Endpoint::Tcp { host, .. } => {
-            host == "localhost"
-                || host
-                    .parse::<std::net::IpAddr>()
-                    .is_ok_and(|address| address.is_loopback())
-        }
-    });
-    let (ok, saw) = match cipher {
-        Some(cipher) if address.tls == TlsMode::VerifyFull => {
-            (true, format!("encrypted ({cipher}), the server verified"))
-        }
-        Some(cipher) => (
-            local,
-            format!("encrypted ({cipher}), the server's certificate not verified"),
-        ),
-        None if local => (true, "not encrypted, on this machine".to_owned()),
-        None => (false, "not encrypted".to_owned()),
-    };
-    Ok(Finding {
-        ok,
-        what: "TLS".to_owned(),
-        saw,
-        cure: (!ok).then(|| "sslmode=verify-full in the target's url".to_owned()),
-    })
+fn protection(link: &Link) -> Vec<Finding> {
+    let server = link.server();
+    let local = link
+        .address()
+        .endpoints
+        .iter()
+        .any(|endpoint| endpoint.to_string() == server.identity.address && endpoint.is_local());
+    tls::findings(link.address(), local, server.secured.as_ref())
 }
 
 /// Whether every table of the policies can be given.
@@ -131,7 +104,10 @@ async fn enough(
                 if !missing.is_empty() {
                     findings.push(bad(
                         format!("{table} has no column {}", missing.join(", ")),
-                        None,
+                        Some(
+                            "take them out of the policy, or spell them as the table does"
+                                .to_owned(),
+                        ),
                     ));
                 }
             }

@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error, Params, Row};
+use mysql_async::{Error, Params, Row};
 
-use super::dial::{Server, dial, in_words};
+use super::dial::{Line, Server, dial, in_words};
 use crate::engines::EngineError;
 use crate::engines::address::Address;
 
 /// One target's address and, while it lives, the connection to it.
 pub(super) struct Link {
     address: Address,
-    conn: Option<Conn>,
+    line: Option<Line>,
     server: Server,
     /// How many merged statements there have been.
     merged: usize,
@@ -21,10 +21,10 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) async fn open(address: &Address) -> Result<Self, EngineError> {
-        let (conn, server) = dial(address).await?;
+        let (line, server) = dial(address).await?;
         Ok(Self {
             address: address.clone(),
-            conn: Some(conn),
+            line: Some(line),
             server,
             merged: 0,
         })
@@ -54,14 +54,14 @@ impl Link {
     /// # Errors
     /// `Changed` where another server answers now; it is not used.
     pub(super) async fn ready(&mut self) -> Result<(), EngineError> {
-        if let Some(conn) = &mut self.conn {
-            let ping = tokio::time::timeout(self.address.connect_timeout, conn.ping()).await;
+        if let Some(line) = &mut self.line {
+            let ping = tokio::time::timeout(self.address.connect_timeout, line.conn.ping()).await;
             if matches!(ping, Ok(Ok(()))) {
                 return Ok(());
             }
-            self.conn = None;
+            self.line = None;
         }
-        let (conn, server) = dial(&self.address).await?;
+        let (line, server) = dial(&self.address).await?;
         if !server.identity.same_database(&self.server.identity) {
             return Err(EngineError::Changed {
                 address: server.identity.address.clone(),
@@ -72,7 +72,7 @@ impl Link {
                 ),
             });
         }
-        self.conn = Some(conn);
+        self.line = Some(line);
         self.server = server;
         Ok(())
     }
@@ -84,7 +84,7 @@ impl Link {
         params: impl Into<Params>,
     ) -> Result<Vec<Row>, EngineError> {
         let params = params.into();
-        if self.conn.is_none() {
+        if self.line.is_none() {
             self.ready().await?;
         }
         let begun = Instant::now();
@@ -110,7 +110,7 @@ impl Link {
     /// As a prepared statement, which can be only one: text queries would take several.
     async fn send(&mut self, sql: &str, params: Params) -> Result<Vec<Row>, EngineError> {
         let address = self.shown();
-        let Some(conn) = &mut self.conn else {
+        let Some(line) = &mut self.line else {
             return Err(EngineError::Unreachable {
                 address,
                 why: "the connection is closed".to_owned(),
@@ -118,7 +118,7 @@ impl Link {
         };
         let started = Instant::now();
         let answer =
-            tokio::time::timeout(self.address.statement_timeout, conn.exec(sql, params)).await;
+            tokio::time::timeout(self.address.statement_timeout, line.conn.exec(sql, params)).await;
         if self.address.verbose {
             say(&address, sql, started.elapsed(), answer.is_ok());
         }
@@ -132,7 +132,7 @@ impl Link {
             Ok(Err(Error::Server(error))) if !ends_the_session(error.code) => {
                 // Switched to read-only under us (1290, 1836): the next call looks for the primary.
                 if matches!(error.code, 1290 | 1836) {
-                    self.conn = None;
+                    self.line = None;
                 }
                 Err(EngineError::Refused {
                     address,
@@ -142,11 +142,11 @@ impl Link {
                 })
             }
             Ok(Err(error)) => {
-                self.conn = None;
+                self.line = None;
                 Err(lost(in_words(&error)))
             }
             Err(_) => {
-                self.conn = None;
+                self.line = None;
                 Err(lost(format!(
                     "no answer within {} s",
                     self.address.statement_timeout.as_secs()
@@ -160,8 +160,8 @@ impl Link {
 /// where they do not, nobody waits for that.
 impl Drop for Link {
     fn drop(&mut self) {
-        if let Some(conn) = self.conn.take() {
-            let _ = conn.disconnect().now_or_never();
+        if let Some(line) = self.line.take() {
+            let _ = line.conn.disconnect().now_or_never();
         }
     }
 }

@@ -11,11 +11,12 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::account::{Account, user_of};
+use super::relay::Relay;
 use super::render::RevokeWords;
-use super::tls::{self, Tls};
 use crate::access::{Grantee, ServerIdentity};
-use crate::engines::address::{Address, Endpoint};
-use crate::engines::{EngineError, Flavour, Kind, password};
+use crate::engines::address::{Address, Endpoint, TlsMode};
+use crate::engines::tls::Secured;
+use crate::engines::{EngineError, Flavour, Kind, hosts, password};
 
 /// What the server said of itself and of us when it let us in.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub(super) struct Server {
     pub(super) words: RevokeWords,
     /// Our own connection's number.
     pub(super) session: u64,
+    /// How the way to it is protected, where it is.
+    pub(super) secured: Option<Secured>,
 }
 
 impl Server {
@@ -43,99 +46,74 @@ impl Server {
     }
 }
 
-/// Why one endpoint was not taken.
-enum Attempt {
-    Unreachable(String),
-    Denied(String),
+/// A connection that stands, and the way it takes.
+pub(super) struct Line {
+    pub(super) conn: Conn,
+    /// Over the network. Dropped after the connection.
+    pub(super) relay: Option<Relay>,
 }
 
 /// Tries the endpoints in order; takes the first that answers and can be written to.
-pub(super) async fn dial(address: &Address) -> Result<(Conn, Server), EngineError> {
-    let secret = password::read(address)
-        .await
-        .map_err(|why| EngineError::NoPassword {
-            address: address.shown(),
-            why,
-        })?;
-    let mut first: Option<EngineError> = None;
-    for endpoint in &address.endpoints {
-        let attempt = tokio::time::timeout(
-            address.connect_timeout,
-            try_endpoint(address, endpoint, secret.as_ref()),
-        )
-        .await
-        .unwrap_or_else(|_| {
-            Err(Attempt::Unreachable(format!(
-                "no answer within {} s",
-                address.connect_timeout.as_secs()
-            )))
-        });
-        let error = match attempt {
-            Ok(found) => return Ok(found),
-            Err(Attempt::Unreachable(why)) => EngineError::Unreachable {
-                address: endpoint.to_string(),
-                why,
-            },
-            Err(Attempt::Denied(why)) => EngineError::Denied {
-                address: endpoint.to_string(),
-                user: address.user.clone(),
-                why,
-            },
-        };
-        // A refusal says more than a silence.
-        if first.is_none()
-            || matches!(
-                (&first, &error),
-                (
-                    Some(EngineError::Unreachable { .. }),
-                    EngineError::Denied { .. }
-                )
-            )
-        {
-            first = Some(error);
-        }
-    }
-    Err(first.unwrap_or_else(|| EngineError::Unreachable {
-        address: address.shown(),
-        why: "the address names no host".to_owned(),
-    }))
+pub(super) async fn dial(address: &Address) -> Result<(Line, Server), EngineError> {
+    hosts::first_writable(address, async |endpoint, secret| {
+        try_endpoint(address, endpoint, secret).await
+    })
+    .await
 }
 
 async fn try_endpoint(
     address: &Address,
     endpoint: &Endpoint,
     secret: Option<&SecretString>,
-) -> Result<(Conn, Server), Attempt> {
+) -> Result<(Line, Server), EngineError> {
     let mut builder = OptsBuilder::default()
         .user(Some(address.user.as_str()))
         .pass(secret.map(|secret| secret.expose_secret().to_owned()))
         .prefer_socket(false)
         .stmt_cache_size(64)
         .connect_attribute("program_name", "jit");
-    builder = match endpoint {
-        Endpoint::Tcp { host, port } => builder.ip_or_hostname(host.as_str()).tcp_port(*port),
-        Endpoint::Socket { path, .. } => builder.socket(Some(path.to_string_lossy().into_owned())),
-    };
-    let mut conn = match tls::of(address, endpoint).map_err(Attempt::Denied)? {
-        Tls::None => Conn::new(Opts::from(builder)).await.map_err(refusal)?,
-        Tls::With { options, or_none } => {
-            match Conn::new(Opts::from(builder.clone().ssl_opts(options))).await {
-                Err(Error::Driver(DriverError::NoClientSslFlagFromServer)) if or_none => {
-                    Conn::new(Opts::from(builder)).await.map_err(refusal)?
-                }
-                other => other.map_err(refusal)?,
-            }
+    let relay = match endpoint {
+        // Nobody is between the two ends of a socket: there it may ask for the password itself.
+        Endpoint::Socket { path, .. } => {
+            builder = builder
+                .socket(Some(path.to_string_lossy().into_owned()))
+                .enable_cleartext_plugin(true);
+            None
+        }
+        // The driver knows the exchange by the server's RSA key, which proves nothing, and on loopback need not.
+        Endpoint::Tcp { host, port } if address.tls == TlsMode::Disable && endpoint.is_local() => {
+            builder = builder.ip_or_hostname(host.as_str()).tcp_port(*port);
+            None
+        }
+        Endpoint::Tcp { .. } => {
+            let relay = Relay::open(address, endpoint, secret.is_some()).await?;
+            builder = builder
+                .socket(Some(relay.socket().to_owned()))
+                .enable_cleartext_plugin(true);
+            Some(relay)
         }
     };
-    let server = prepare(&mut conn, address, endpoint).await?;
-    Ok((conn, server))
+    let conn = match Conn::new(Opts::from(builder)).await {
+        Ok(conn) => conn,
+        Err(error) => {
+            let verdict = relay.as_ref().and_then(Relay::verdict);
+            return Err(verdict.unwrap_or_else(|| {
+                let secured = relay.as_ref().and_then(Relay::secured);
+                refusal(address, endpoint, secret.is_some(), secured.as_ref(), error)
+            }));
+        }
+    };
+    let mut line = Line { conn, relay };
+    let mut server = prepare(&mut line.conn, address, endpoint).await?;
+    server.secured = line.relay.as_ref().and_then(Relay::secured);
+    Ok((line, server))
 }
 
 /// The driver's errors without its debug forms, which could show what was sent.
 pub(super) fn in_words(error: &Error) -> String {
     match error {
         Error::Io(IoError::Io(error)) => error.to_string(),
-        Error::Io(IoError::Tls(error)) => format!("TLS: {error}"),
+        Error::Io(IoError::Tls(error)) => error.to_string(),
         Error::Server(error) => format!("{} ({})", error.message, error.code),
         Error::Driver(DriverError::UnknownAuthPlugin { name }) => {
             format!("the account uses the authentication plugin {name}, which jit does not speak")
@@ -151,18 +129,52 @@ pub(super) fn in_words(error: &Error) -> String {
 }
 
 /// Who is to blame for a connection that did not come about.
-fn refusal(error: Error) -> Attempt {
-    let words = in_words(&error);
-    match error {
-        Error::Server(error) if error.code == 1040 || error.code == 1203 => {
-            Attempt::Unreachable(words)
+fn refusal(
+    address: &Address,
+    endpoint: &Endpoint,
+    has_password: bool,
+    secured: Option<&Secured>,
+    error: Error,
+) -> EngineError {
+    let mut why = in_words(&error);
+    let denies = match &error {
+        Error::Server(error) => !matches!(error.code, 1040 | 1203),
+        Error::Driver(_) => true,
+        _ => false,
+    };
+    if !denies {
+        return unreachable(endpoint, why);
+    }
+    if !has_password {
+        why += &format!(
+            "; there is no password in the target's `password:`, in {}",
+            password::habits(address.dialect)
+        );
+        if std::env::var_os("MYSQL_PWD").is_some() {
+            why += "; MYSQL_PWD is not read: write password: {env: MYSQL_PWD}";
         }
-        Error::Server(_) | Error::Driver(_) | Error::Io(IoError::Tls(_)) => Attempt::Denied(words),
-        // rustls reports a certificate that does not fit as an I/O error of this kind.
-        Error::Io(IoError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
-            Attempt::Denied(format!("TLS: {words}"))
-        }
-        _ => Attempt::Unreachable(words),
+    }
+    // The server does not say that it is this.
+    if address.client_certificate.is_none()
+        && secured.is_some_and(|known| known.sight.asked_for_ours)
+    {
+        why += "; if the account requires a client certificate, set sslcert= and sslkey= in the target's url";
+    }
+    denied(address, endpoint, why)
+}
+
+fn unreachable(endpoint: &Endpoint, why: String) -> EngineError {
+    EngineError::Unreachable {
+        address: endpoint.to_string(),
+        why,
+    }
+}
+
+fn denied(address: &Address, endpoint: &Endpoint, why: String) -> EngineError {
+    EngineError::Denied {
+        address: endpoint.to_string(),
+        user: address.user.clone(),
+        why,
     }
 }
 
@@ -171,25 +183,24 @@ async fn prepare(
     conn: &mut Conn,
     address: &Address,
     endpoint: &Endpoint,
-) -> Result<Server, Attempt> {
+) -> Result<Server, EngineError> {
     let failed = |error: Error| match &error {
         // The password has expired: the server takes nothing but a new one.
-        Error::Server(server) if server.code == 1820 => Attempt::Denied(in_words(&error)),
-        _ => Attempt::Unreachable(in_words(&error)),
+        Error::Server(server) if server.code == 1820 => denied(address, endpoint, in_words(&error)),
+        _ => unreachable(endpoint, in_words(&error)),
     };
     conn.query_drop("SET NAMES utf8mb4").await.map_err(failed)?;
     let (version, comment, me, user, session): (String, String, String, String, u64) = conn
         .query_first(include_str!("sql/server.sql"))
         .await
         .map_err(failed)?
-        .ok_or_else(|| Attempt::Unreachable("it says nothing of itself".to_owned()))?;
+        .ok_or_else(|| unreachable(endpoint, "it says nothing of itself".to_owned()))?;
     let mariadb = version.contains("MariaDB") || comment.contains("MariaDB");
     let numbers = numbers(&version);
     let least = if mariadb { (10, 6, 0) } else { (8, 0, 0) };
     if numbers < least {
-        return Err(Attempt::Denied(format!(
-            "it is version {version}; jit needs MySQL 8.0 or MariaDB 10.6, or later"
-        )));
+        let why = format!("it is version {version}; jit needs MySQL 8.0 or MariaDB 10.6, or later");
+        return Err(denied(address, endpoint, why));
     }
 
     // The server gives up before we do, so that an answer says what became of a statement.
@@ -220,7 +231,8 @@ async fn prepare(
     let variable = |name: &str| variables.get(name).map_or("", String::as_str);
     let is_on = |name: &str| !matches!(variable(name), "" | "OFF" | "0" | "NO_LOCK");
     if is_on("read_only") || is_on("super_read_only") {
-        return Err(Attempt::Unreachable(
+        return Err(unreachable(
+            endpoint,
             "it is read-only: a replica, or switched so".to_owned(),
         ));
     }
@@ -245,6 +257,7 @@ async fn prepare(
             RevokeWords::Strict
         },
         session,
+        secured: None,
     })
 }
 

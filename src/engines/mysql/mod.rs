@@ -12,8 +12,10 @@ mod check;
 mod connection;
 mod dial;
 mod grant;
+mod greeting;
 mod observe;
 mod quote;
+mod relay;
 mod render;
 mod revoke;
 mod rights;
@@ -24,7 +26,6 @@ mod stamp;
 mod standing;
 mod survey;
 mod takings;
-mod tls;
 
 use std::time::Instant;
 

@@ -47,7 +47,7 @@ pub(super) async fn revoke(link: &mut Link, steps: &[RevokeStep]) -> Vec<Report>
             .iter()
             .map(|_| Report {
                 error: Some(error.clone()),
-                batch: None,
+                ..Report::default()
             })
             .collect(),
         Ok(taken) => places
@@ -59,6 +59,7 @@ pub(super) async fn revoke(link: &mut Link, steps: &[RevokeStep]) -> Vec<Report>
                 batch: places
                     .first()
                     .and_then(|place| taken.batches.get(&of(place)).cloned()),
+                ..Report::default()
             })
             .collect(),
     }

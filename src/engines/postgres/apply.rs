@@ -1,15 +1,18 @@
 //! GRANT and REVOKE of many things: merged first, and split until what fails stands alone.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::access::plan::RevokeStep;
+use crate::access::plan::{RevokeStep, Urgency};
 use crate::access::{Privilege, RequestId};
 use crate::engines::{EngineError, GrantOrder, Report, Verb};
 
 use super::Postgres;
 use super::blockers;
+use super::clearing::{self, Affair, Clearing, Eye};
 use super::identities::{self, Entry};
+use super::link::Link;
 use super::transaction::{self, Failure, Fate, Manner, Piece};
 
 /// How long a fence may hold up a revoke. It is a courtesy to others' DDL; without it the check by OID that follows
@@ -19,6 +22,9 @@ const REVOKE_FENCE: Duration = Duration::from_millis(300);
 const FENCES_LOST: usize = 3;
 /// How long a GRANT waits for somebody else's lock before its order fails.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// After so many REVOKEs that waited for nothing, the rest waits only briefly: the next sweep comes soon.
+const WAITS_LOST: usize = 3;
+const BRIEF_WAIT: Duration = Duration::from_millis(300);
 /// Tries of one transaction at what may pass by itself.
 const TRIES: u32 = 3;
 /// Connections that may be lost under one call.
@@ -39,6 +45,7 @@ pub async fn grant(engine: &mut Postgres, orders: &[GrantOrder]) -> Vec<Report> 
 /// Takes every step away, as the recorded grantor.
 pub async fn revoke(engine: &mut Postgres, steps: &[RevokeStep]) -> Vec<Report> {
     let mut work = Work::new(Verb::Revoke, steps.len());
+    work.urgency = steps.iter().map(|step| step.urgency).collect();
     for (job, step) in steps.iter().enumerate() {
         let rows = work.rows(engine, job, &step.privileges);
         work.add(job, None, rows);
@@ -60,6 +67,11 @@ struct Work {
     reports: Vec<Report>,
     queue: VecDeque<Batch>,
     unfenced: BTreeSet<u32>,
+    /// Of each job, where it is a REVOKE.
+    urgency: Vec<Urgency>,
+    /// Where a REVOKE may have to have its way cleared.
+    eye: Option<Eye>,
+    waits_lost: usize,
     failures: usize,
     losses: u32,
 }
@@ -71,6 +83,9 @@ impl Work {
             reports: std::iter::repeat_with(Report::default).take(jobs).collect(),
             queue: VecDeque::new(),
             unfenced: BTreeSet::new(),
+            urgency: Vec::new(),
+            eye: None,
+            waits_lost: 0,
             failures: 0,
             losses: 0,
         }
@@ -130,6 +145,9 @@ impl Work {
         // What locks and slow servers may cost altogether. The merged tries come first, so only what failed in
         // them is ever left over.
         let deadline = Instant::now() + engine.statement_timeout() * 6;
+        if self.verb == Verb::Revoke && engine.answered.version.revoke_takes_table_lock() {
+            self.eye = Some(Eye::new(&engine.address, &engine.answered.server));
+        }
         while let Some(batch) = self.queue.pop_front() {
             if Instant::now() > deadline {
                 let error = EngineError::Refused {
@@ -141,13 +159,53 @@ impl Work {
                 self.all_fail(&batch, &error);
                 continue;
             }
-            self.batch(engine, batch).await;
+            match self.eye.is_some() {
+                true => self.cleared(engine, batch).await,
+                false => self.batch(engine, batch, None).await,
+            }
+        }
+        for report in &mut self.reports {
+            let failed = report.error.is_some();
+            report.in_the_way.retain(|session| session.ended || failed);
         }
         self.reports
     }
 
+    /// Tries one batch, with those in its way sent away and reported.
+    async fn cleared(&mut self, engine: &mut Postgres, batch: Batch) {
+        let urgency = |job| self.urgency.get(job).copied().unwrap_or(Urgency::Usual);
+        let affair = Affair::of(&batch.pieces, urgency);
+        let mut relations: BTreeMap<usize, BTreeSet<u32>> = BTreeMap::new();
+        for piece in &batch.pieces {
+            let of = piece
+                .rows
+                .iter()
+                .map(|(entry, _)| clearing::relation(entry.spot));
+            relations.entry(piece.job).or_default().extend(of);
+        }
+        let mut clearing = Clearing::default();
+        self.batch(engine, batch, Some((&affair, &mut clearing)))
+            .await;
+        if let Ok(link) = engine.link().await {
+            // What cannot be asked is reported as not ended.
+            let _ = clearing.settle(&link).await;
+        }
+        for (job, relations) in relations {
+            if let Some(report) = self.reports.get_mut(job) {
+                report.in_the_way.extend(clearing.sessions(&relations));
+                report.in_the_way.sort();
+                report.in_the_way.dedup();
+            }
+        }
+    }
+
     /// Tries one batch until it is done, has failed, or has been split.
-    async fn batch(&mut self, engine: &mut Postgres, batch: Batch) {
+    async fn batch(
+        &mut self,
+        engine: &mut Postgres,
+        batch: Batch,
+        mut way: Option<(&Affair, &mut Clearing)>,
+    ) {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -156,7 +214,16 @@ impl Work {
                 Ok(link) => link,
                 Err(error) => return self.all_fail(&batch, &error),
             };
-            let tried = transaction::attempt(&link, &batch.pieces, &manner).await;
+            let backend = Cell::new(None);
+            let trying = transaction::attempt(&link, &batch.pieces, &manner, &backend);
+            let tried = match (&mut way, &mut self.eye) {
+                (Some((affair, clearing)), Some(eye)) => tokio::select! {
+                    biased;
+                    tried = trying => tried,
+                    never = clearing.watch(eye, affair, &backend, manner.lock_wait / 2) => match never {},
+                },
+                _ => trying.await,
+            };
             match tried {
                 Ok(done) => return self.done(&batch, &done.xid),
                 Err(Failure::Whole(error)) => return self.all_fail(&batch, &error),
@@ -174,10 +241,19 @@ impl Work {
                     error,
                     passing,
                 }) => {
-                    // Waiting for a lock again is for the next sweep; the rest of the batch must not wait for it.
-                    let again = passing && tries < TRIES && !is_lock_timeout(&error);
+                    // Waiting for a lock again is for the next sweep, unless whoever had it is gone; the rest of the
+                    // batch must not wait for it.
+                    let again = passing
+                        && tries < TRIES
+                        && (!is_lock_timeout(&error) || sent_away(&link, &mut way).await);
                     if !again {
-                        let error = blockers::named(&link, &batch.pieces, error).await;
+                        let error = match &way {
+                            Some((_, clearing)) => {
+                                self.waits_lost += usize::from(is_lock_timeout(&error));
+                                clearing.named(error)
+                            }
+                            None => blockers::named(&link, &batch.pieces, error).await,
+                        };
                         return self.split(batch, culprits, error);
                     }
                     tokio::time::sleep(Duration::from_millis(20 << tries)).await;
@@ -207,7 +283,10 @@ impl Work {
                 Verb::Grant => LOCK_WAIT,
                 Verb::Revoke => REVOKE_FENCE,
             },
-            lock_wait: LOCK_WAIT,
+            lock_wait: match self.waits_lost >= WAITS_LOST {
+                true => BRIEF_WAIT,
+                false => LOCK_WAIT,
+            },
             unfenced: self.unfenced.clone(),
             no_fences: self.verb == Verb::Revoke && self.unfenced.len() >= FENCES_LOST,
         }
@@ -302,6 +381,16 @@ fn on_relation(batch: &Batch, wanted: u32) -> BTreeSet<usize> {
         .filter(|(_, piece)| touches(piece))
         .map(|(place, _)| place)
         .collect()
+}
+
+/// After a wait that was lost: whether sessions in the way were ended in it, or now.
+async fn sent_away(link: &Link, way: &mut Option<(&Affair, &mut Clearing)>) -> bool {
+    let Some((affair, clearing)) = way else {
+        return false;
+    };
+    // Where the watch could not look, this does.
+    let _ = clearing.clear(link, affair, 0, Duration::ZERO).await;
+    clearing.settle(link).await.unwrap_or(false)
 }
 
 fn is_lock_timeout(error: &EngineError) -> bool {

@@ -1,12 +1,12 @@
 //! What `jit doctor` asks of a target: privileges enough for every policy table, and no more.
 
-use crate::engines::address::{Address, Endpoint};
-use crate::engines::{EngineError, Finding, Needs};
+use crate::engines::address::Address;
+use crate::engines::{EngineError, Finding, Needs, tls};
 
-use super::holdings;
+use super::holdings::{self, Holdings};
 use super::identity::{Answered, get};
 use super::link::Link;
-use tokio_postgres::types::Type;
+use super::quote;
 
 mod holding;
 mod roles;
@@ -21,18 +21,22 @@ pub async fn check(
     needs: &Needs,
 ) -> Result<Vec<Finding>, EngineError> {
     let seen = holdings::holdings(link, answered, &address.grantor, needs).await?;
-    let rows = link
-        .ask("our session", SESSION, vec![(&answered.login, Type::OID)])
-        .await?;
+    let rows = link.ask("our session", SESSION, Vec::new()).await?;
     let mut findings = Vec::new();
     if let Some(row) = rows.first() {
-        findings.push(tls(
-            answered,
-            address,
-            get(row, 0)?,
-            get(row, 1)?,
-            get(row, 2)?,
-        ));
+        let secured = match link.sight() {
+            Some(sight) if get(row, 0)? => Some(tls::Secured {
+                version: get::<Option<String>>(row, 1)?.unwrap_or_default(),
+                cipher: get::<Option<String>>(row, 2)?.unwrap_or_default(),
+                sight,
+            }),
+            _ => None,
+        };
+        let local = address
+            .endpoints
+            .iter()
+            .any(|endpoint| endpoint.to_string() == answered.server.address && endpoint.is_local());
+        findings.extend(tls::findings(address, local, secured.as_ref()));
     }
     findings.extend(roles::login(&seen, needs));
     findings.extend(roles::own_reading(link, &seen, needs).await?);
@@ -40,8 +44,9 @@ pub async fn check(
     findings.extend(holding::enough(&seen, needs)?);
     findings.push(holding::no_more(&seen, needs));
     findings.extend(roles::becoming(&seen, answered));
+    findings.push(sessions(&seen, needs));
     if let Some(row) = rows.first() {
-        findings.extend(around(get(row, 3)?, get(row, 4)?));
+        findings.extend(triggers(get(row, 3)?));
     }
     Ok(findings)
 }
@@ -64,71 +69,45 @@ fn wrong(what: &str, saw: impl Into<String>, cure: impl Into<String>) -> Finding
     }
 }
 
-fn tls(
-    answered: &Answered,
-    address: &Address,
-    on: bool,
-    version: Option<String>,
-    cipher: Option<String>,
-) -> Finding {
-    const WHAT: &str = "TLS";
-    if on {
-        return fine(
+/// Whether sessions that must be ended can be.
+fn sessions(seen: &Holdings, needs: &Needs) -> Finding {
+    const WHAT: &str = "sessions";
+    let login = quote::role(needs.login.as_str())
+        .map_or_else(|_| needs.login.to_string(), |quoted| quoted.to_string());
+    let cure = format!("a superuser runs: GRANT pg_signal_backend TO {login}");
+    if seen.may_signal() {
+        return fine(WHAT, "sessions that must be ended can be");
+    }
+    if seen.version.revoke_takes_table_lock() {
+        return wrong(
             WHAT,
-            format!(
-                "{} with {}, sslmode {:?}",
-                version.unwrap_or_default(),
-                cipher.unwrap_or_default(),
-                address.tls
-            ),
+            "on Postgres 18 and later a lock on the table holds up a REVOKE, and we may not end the session that has it",
+            cure,
         );
     }
-    let local = address.endpoints.iter().any(|endpoint| {
-        endpoint.to_string() == answered.server.address
-            && match endpoint {
-                Endpoint::Socket { .. } => true,
-                Endpoint::Tcp { host, .. } => {
-                    host == "localhost"
-                        || host
-                            .parse::<std::net::IpAddr>()
-                            .is_ok_and(|address| address.is_loopback())
-                }
-            }
-    });
-    match local {
-        true => fine(
+    match needs.end_sessions {
+        true => wrong(
             WHAT,
-            "none, and none is needed: the connection stays on this host",
+            "a policy says `sessions: end`, and we may not end any",
+            cure,
         ),
-        false => wrong(
+        false => fine(
             WHAT,
-            "the connection crosses the network in the clear",
-            "set sslmode=verify-full in the target's url",
+            "sessions that can go on reading are reported; for `sessions: end` a superuser runs GRANT \
+             pg_signal_backend to our login",
         ),
     }
 }
 
-/// What is worth knowing and no fault.
-fn around(triggers: Vec<String>, may_signal: bool) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if !triggers.is_empty() {
-        findings.push(fine(
+/// Worth knowing, and no fault.
+fn triggers(triggers: Vec<String>) -> Option<Finding> {
+    (!triggers.is_empty()).then(|| {
+        fine(
             "event triggers",
             format!(
                 "{} run at each GRANT and REVOKE, and can refuse them or grant again",
                 triggers.join(", ")
             ),
-        ));
-    }
-    findings.push(fine(
-        "sessions",
-        match may_signal {
-            true => "sessions that can go on reading can be ended",
-            false => {
-                "sessions that can go on reading are reported; for `sessions: end` a superuser runs GRANT \
-                 pg_signal_backend to our login"
-            }
-        },
-    ));
-    findings
+        )
+    })
 }

@@ -1,71 +1,38 @@
 //! From an address to a prepared session: endpoints in order, TLS, time limits, and no standby.
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio_postgres::Config;
-use tokio_postgres::config::SslMode;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_postgres::config::{ChannelBinding, SslMode};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::engines::address::{Address, Endpoint, TlsMode};
-use crate::engines::{EngineError, password, tls};
+use crate::engines::address::{self, Address, Endpoint, TlsMode};
+use crate::engines::tls::{self, Seen};
+use crate::engines::{EngineError, hosts, password};
 
+use super::guard::{ClearText, Guarded, GuardedTls};
 use super::identity::{self, Answered};
-use super::link::{Link, causes};
+use super::link::{Link, Made, causes};
 
 /// A session on the first endpoint that answers, lets us in and can be written to.
 ///
 /// # Errors
-/// Of the endpoints' errors the first that says more than `Unreachable`.
+/// See [`hosts::first_writable`].
 pub async fn open(address: &Address) -> Result<(Link, Answered), EngineError> {
-    let mut failures: Vec<EngineError> = Vec::new();
-    for endpoint in &address.endpoints {
-        let tried = tokio::time::timeout(address.connect_timeout, enter(address, endpoint)).await;
-        match tried {
-            Ok(Ok(entered)) => return Ok(entered),
-            Ok(Err(error)) => failures.push(error),
-            Err(_) => failures.push(EngineError::Unreachable {
-                address: endpoint.to_string(),
-                why: format!(
-                    "no answer within {} s",
-                    address.connect_timeout.as_secs_f64()
-                ),
-            }),
-        }
-    }
-    Err(summed_up(address, failures))
-}
-
-/// One error for several endpoints: all of them named, in the first one's kind that says most.
-fn summed_up(address: &Address, mut failures: Vec<EngineError>) -> EngineError {
-    let best = failures
-        .iter()
-        .position(|error| !matches!(error, EngineError::Unreachable { .. }));
-    match (best, failures.len()) {
-        (Some(place), _) => failures.swap_remove(place),
-        (None, 1) => failures.swap_remove(0),
-        (None, _) => EngineError::Unreachable {
-            address: address.shown(),
-            why: match failures.is_empty() {
-                true => "the address names no endpoint".to_owned(),
-                false => failures
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("; "),
-            },
-        },
-    }
+    hosts::first_writable(address, async |endpoint, secret| {
+        enter(address, endpoint, secret).await
+    })
+    .await
 }
 
 /// Connects to one endpoint, prepares the session and finds out who answers.
-async fn enter(address: &Address, endpoint: &Endpoint) -> Result<(Link, Answered), EngineError> {
-    let password =
-        password::read_for(address, endpoint)
-            .await
-            .map_err(|why| EngineError::NoPassword {
-                address: endpoint.to_string(),
-                why,
-            })?;
-    let link = connect(address, endpoint, password.as_ref()).await?;
+async fn enter(
+    address: &Address,
+    endpoint: &Endpoint,
+    password: Option<&SecretString>,
+) -> Result<(Link, Answered), EngineError> {
+    let link = connect(address, endpoint, password).await?;
     link.run(&prepared(address)).await?;
     let answered = identity::of(&link, endpoint).await?;
     if let Some(why) = answered.read_only.clone() {
@@ -82,120 +49,171 @@ async fn connect(
     endpoint: &Endpoint,
     password: Option<&SecretString>,
 ) -> Result<Link, EngineError> {
-    let denied = |why: String| EngineError::Denied {
-        address: endpoint.to_string(),
-        user: address.user.clone(),
-        why,
-    };
     let mut config = Config::new();
     config
         .user(&address.user)
         .application_name("jit")
         .dbname(address.database.as_deref().unwrap_or(&address.user))
-        .connect_timeout(address.connect_timeout)
-        .keepalives_idle(std::time::Duration::from_secs(30));
+        .channel_binding(match address.channel_binding {
+            address::ChannelBinding::Disable => ChannelBinding::Disable,
+            address::ChannelBinding::Prefer => ChannelBinding::Prefer,
+            address::ChannelBinding::Require => ChannelBinding::Require,
+        });
     if let Some(password) = password {
         config.password(password.expose_secret());
     }
-    let secured = match endpoint {
-        Endpoint::Tcp { host, port } => {
-            config.host(host).port(*port);
-            address.tls != TlsMode::Disable
-        }
-        Endpoint::Socket { path, port } => {
-            config.host_path(path).port(*port);
-            // Nobody is between the two ends of a socket, and Postgres has no TLS there.
-            false
-        }
+    let unreachable = |error: std::io::Error| EngineError::Unreachable {
+        address: endpoint.to_string(),
+        why: error.to_string(),
     };
-    config.ssl_mode(match (secured, address.tls) {
-        (false, _) | (_, TlsMode::Disable) => SslMode::Disable,
-        (true, TlsMode::Prefer) => SslMode::Prefer,
-        (true, TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull) => SslMode::Require,
-    });
     let shown = format!(
         "{endpoint}/{}",
         address.database.as_deref().unwrap_or(&address.user)
     );
-    let take = |error: tokio_postgres::Error| refusal(address, endpoint, &error);
-    if secured {
-        let tls = MakeRustlsConnect::new(tls::configuration(address).map_err(denied)?);
-        let (client, connection) = config.connect(tls).await.map_err(take)?;
-        Ok(Link::new(
-            client,
-            connection,
-            shown,
-            address.statement_timeout,
-            address.verbose,
-        ))
-    } else {
-        let plain = tokio_postgres::NoTls;
-        let (client, connection) = config.connect(plain).await.map_err(take)?;
-        Ok(Link::new(
-            client,
-            connection,
-            shown,
-            address.statement_timeout,
-            address.verbose,
-        ))
+    let made = Made {
+        shown,
+        statement_timeout: address.statement_timeout,
+        verbose: address.verbose,
+        seen: None,
+    };
+    let refused = |seen: Option<&Seen>, error| refusal(address, endpoint, seen, error);
+    match endpoint {
+        // Nobody is between the two ends of a socket, and Postgres has no TLS there.
+        Endpoint::Socket { path, port } => {
+            let stream = UnixStream::connect(path.join(format!(".s.PGSQL.{port}")))
+                .await
+                .map_err(unreachable)?;
+            config.ssl_mode(SslMode::Disable);
+            let (client, connection) = config
+                .connect_raw(stream, NoTls)
+                .await
+                .map_err(|error| refused(None, error))?;
+            Ok(Link::new(client, connection, made))
+        }
+        Endpoint::Tcp { host, port } => {
+            let tls =
+                match address.tls {
+                    TlsMode::Disable => None,
+                    _ => Some(tls::Client::new(address, host).map_err(|why| {
+                        EngineError::Untrusted {
+                            address: endpoint.to_string(),
+                            why,
+                        }
+                    })?),
+                };
+            let stream = hosts::tcp(host, *port).await.map_err(unreachable)?;
+            let stream = Guarded::plain(stream, tls.is_some());
+            let Some(tls) = tls else {
+                config.ssl_mode(SslMode::Disable);
+                let (client, connection) = config
+                    .connect_raw(stream, NoTls)
+                    .await
+                    .map_err(|error| refused(None, error))?;
+                return Ok(Link::new(client, connection, made));
+            };
+            config.ssl_mode(match address.tls {
+                TlsMode::Prefer => SslMode::Prefer,
+                _ => SslMode::Require,
+            });
+            let mut maker = MakeRustlsConnect::new((*tls.config).clone());
+            let handshake =
+                MakeTlsConnect::<Guarded<TcpStream>>::make_tls_connect(&mut maker, host)
+                    .map_err(|error| unreachable(std::io::Error::other(error)))?;
+            let guarded = GuardedTls {
+                inner: handshake,
+                proven: address.tls.verifies(),
+            };
+            let (client, connection) = config
+                .connect_raw(stream, guarded)
+                .await
+                .map_err(|error| refused(Some(&tls.seen), error))?;
+            let seen = Some(tls.seen);
+            Ok(Link::new(client, connection, Made { seen, ..made }))
+        }
     }
 }
 
 /// Why nobody let us in.
-fn refusal(address: &Address, endpoint: &Endpoint, error: &tokio_postgres::Error) -> EngineError {
+fn refusal(
+    address: &Address,
+    endpoint: &Endpoint,
+    seen: Option<&Seen>,
+    error: tokio_postgres::Error,
+) -> EngineError {
     let at = endpoint.to_string();
-    let Some(db) = error.as_db_error() else {
-        let why = causes(error);
-        // The driver's own words for a server that asks where nothing is configured.
-        if why.contains("password missing") {
-            return EngineError::NoPassword {
-                address: at,
-                why: "the server asks for one and none is configured".to_owned(),
-            };
-        }
-        return match is_about_trust(error) {
-            true => EngineError::Denied {
-                address: at,
-                user: address.user.clone(),
-                why,
-            },
-            false => EngineError::Unreachable { address: at, why },
-        };
+    let untrusted = |why: String| EngineError::Untrusted {
+        address: at.clone(),
+        why,
     };
-    let why = format!("{} ({})", db.message(), db.code().code());
-    // 28: authorisation; 3D000: no such database; 42501: no CONNECT. Others (57P03 starting up, 53300 too many
-    // connections) say that it cannot be had now.
-    match db.code().code() {
-        code if code.starts_with("28") || code == "3D000" || code == "42501" => {
-            EngineError::Denied {
-                address: at,
-                user: address.user.clone(),
-                why,
-            }
+    let denied = |why: String| EngineError::Denied {
+        address: at.clone(),
+        user: address.user.clone(),
+        why,
+    };
+    if let Some(db) = error.as_db_error() {
+        let mut why = format!("{} ({})", db.message(), db.code().code());
+        // 28: authorisation; 3D000: no such database; 42501: no CONNECT. Others (57P03 starting up, 53300 too many
+        // connections) say that it cannot be had now.
+        let code = db.code().code();
+        if !(code.starts_with("28") || code == "3D000" || code == "42501") {
+            return EngineError::Unreachable { address: at, why };
         }
-        _ => EngineError::Unreachable { address: at, why },
+        if address.client_certificate.is_none() && why.contains("client certificate") {
+            why += "; set sslcert= and sslkey= in the target's url";
+        }
+        return denied(why);
+    }
+    if let Some(ClearText { encrypted }) = found::<ClearText>(&error) {
+        return untrusted(tls::unproven(*encrypted));
+    }
+    let why = causes(&error);
+    if let (Some(seen), Endpoint::Tcp { host, .. }) = (seen, endpoint)
+        && let Some(why) = tls::explained(address, host, &seen.sight(), &error)
+    {
+        return untrusted(why);
+    }
+    if why.contains("server does not support TLS") {
+        return untrusted(tls::no_tls_there(address.tls));
+    }
+    if why.contains("channel binding") {
+        return untrusted(format!(
+            "{why}; channel_binding=require asks for it, and only scram-sha-256 inside TLS has it"
+        ));
+    }
+    // The driver's own words for a server that asks where nothing is configured.
+    if why.contains("password missing") {
+        let habits = password::habits(address.dialect);
+        return EngineError::NoPassword {
+            address: at,
+            why: format!(
+                "the server asks for one, and there is none in the target's `password:`, in {habits}"
+            ),
+        };
+    }
+    match why.contains("authentication") {
+        true => denied(why),
+        false => EngineError::Unreachable { address: at, why },
     }
 }
 
-/// Whether TLS or the exchange of passwords failed, rather than the network.
-fn is_about_trust(error: &tokio_postgres::Error) -> bool {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+/// An error of that type among the causes of another.
+fn found<'e, E: std::error::Error + 'static>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> Option<&'e E> {
+    let mut next = Some(error);
     while let Some(cause) = next {
-        if cause.is::<rustls::Error>() {
-            return true;
+        if let Some(found) = cause.downcast_ref::<E>() {
+            return Some(found);
         }
-        if let Some(io) = cause.downcast_ref::<std::io::Error>()
-            && let Some(inner) = io.get_ref()
-            && inner.is::<rustls::Error>()
+        next = match cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(|io| io.get_ref())
         {
-            return true;
-        }
-        next = cause.source();
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
     }
-    let text = causes(error);
-    ["TLS", "tls", "authentication"]
-        .iter()
-        .any(|word| text.contains(word))
+    None
 }
 
 /// What every session of ours starts with. A role's or database's own settings do not reach past it: names resolve

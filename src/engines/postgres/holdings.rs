@@ -236,6 +236,17 @@ impl Holdings {
             .find(|of| of.member == login.oid && of.role == grantor.oid)
     }
 
+    /// Whether our login may end others' sessions.
+    pub fn may_signal(&self) -> bool {
+        self.others(self.login.as_ref())
+            .any(|of| of.role_name == "pg_signal_backend" && (of.may_set || of.inherits))
+    }
+
+    /// Whether it must be able to: for a policy, or because a REVOKE waits for locks that others can hold.
+    pub fn must_signal(&self, needs: &Needs) -> bool {
+        needs.end_sessions || self.version.revoke_takes_table_lock()
+    }
+
     /// Direct memberships of a role, that in the grantor aside.
     pub fn others<'h>(&'h self, role: Option<&Role>) -> impl Iterator<Item = &'h Membership> {
         let member = role.map_or(0, |role| role.oid);

@@ -43,6 +43,12 @@ impl Version {
     pub fn has_membership_options(self) -> bool {
         self.0 >= 160_000
     }
+
+    /// 18 and later: GRANT and REVOKE take a lock on the table, and wait for whoever has it for himself. Before, they
+    /// take none.
+    pub fn revoke_takes_table_lock(self) -> bool {
+        self.0 >= 180_000
+    }
 }
 
 /// Asks.

@@ -13,6 +13,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Row};
 
 use crate::engines::EngineError;
+use crate::engines::tls::{Seen, Sight};
 
 /// A value and its type, so that no round trip is needed to ask for it.
 pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -61,8 +62,18 @@ pub struct Link {
     /// How long to wait for one answer.
     patience: Duration,
     verbose: bool,
+    seen: Option<Seen>,
     /// Nothing came back in time: what is sent now would wait behind it.
     stuck: Cell<bool>,
+}
+
+/// What a link knows of how it was made.
+pub struct Made {
+    pub shown: String,
+    pub statement_timeout: Duration,
+    pub verbose: bool,
+    /// What the TLS handshake showed, where there was one.
+    pub seen: Option<Seen>,
 }
 
 type Notices = Arc<Mutex<VecDeque<String>>>;
@@ -83,9 +94,7 @@ impl Link {
     pub fn new<S, T>(
         client: Client,
         connection: tokio_postgres::Connection<S, T>,
-        shown: String,
-        statement_timeout: Duration,
-        verbose: bool,
+        made: Made,
     ) -> Self
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + std::marker::Send + 'static,
@@ -97,15 +106,21 @@ impl Link {
             client,
             driver,
             notices,
-            shown,
-            patience: statement_timeout + GRACE,
-            verbose,
+            shown: made.shown,
+            patience: made.statement_timeout + GRACE,
+            verbose: made.verbose,
+            seen: made.seen,
             stuck: Cell::new(false),
         }
     }
 
     pub fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// What the TLS handshake showed of the server.
+    pub fn sight(&self) -> Option<Sight> {
+        self.seen.as_ref().map(Seen::sight)
     }
 
     /// Whether nothing more can be sent here.

@@ -131,9 +131,9 @@ pub async fn end_own(link: &Link, requests: &[RequestId]) -> Result<usize, Engin
 
 /// A session and whose it is: the number alone is soon somebody else's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Backend {
-    pid: i32,
-    role: u32,
+pub(super) struct Backend {
+    pub(super) pid: i32,
+    pub(super) role: u32,
 }
 
 impl Backend {
@@ -147,7 +147,7 @@ impl Backend {
 }
 
 /// Tells sessions to end. Gives back why where the server refused.
-async fn terminate(
+pub(super) async fn terminate(
     link: &Link,
     backends: &[Backend],
 ) -> Result<BTreeMap<i32, String>, EngineError> {
@@ -191,7 +191,7 @@ async fn terminate_as_signaller(
 }
 
 /// Waits until sessions are gone, and gives back those that are not.
-async fn gone(link: &Link, backends: &[Backend]) -> Result<Vec<i32>, EngineError> {
+pub(super) async fn gone(link: &Link, backends: &[Backend]) -> Result<Vec<i32>, EngineError> {
     if backends.is_empty() {
         return Ok(Vec::new());
     }

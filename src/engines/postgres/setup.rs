@@ -54,14 +54,8 @@ pub fn setup(seen: &Holdings, needs: &Needs) -> Result<Vec<SetupGroup>, EngineEr
             )],
         );
     }
-    let may_signal = seen
-        .others(seen.login.as_ref())
-        .any(|of| of.role_name == "pg_signal_backend");
-    if needs.end_sessions && !may_signal {
-        groups.add(
-            "a superuser, because a policy says `sessions: end`",
-            vec![format!("GRANT pg_signal_backend TO {login}")],
-        );
+    if seen.must_signal(needs) && !seen.may_signal() {
+        groups.add("a superuser", vec![signal_statement(seen, &login)]);
     }
     for (owner, statements) in missing(seen, needs)? {
         groups.add(&owner, statements);
@@ -76,6 +70,23 @@ pub fn setup(seen: &Holdings, needs: &Needs) -> Result<Vec<SetupGroup>, EngineEr
         }
     }
     Ok(groups.0)
+}
+
+/// What lets our login end sessions, and why it must.
+fn signal_statement(seen: &Holdings, login: &quote::Quoted) -> String {
+    let why = match seen.version.revoke_takes_table_lock() {
+        true => {
+            "/* On Postgres 18 and later a REVOKE waits for whoever has locked the table, as\n   \
+             everybody with UPDATE can. With this jit ends the session that does so to\n   keep a column; \
+             never one of the table's owner or of a superuser. */"
+        }
+        false => "/* A policy says `sessions: end`. */",
+    };
+    let options = match seen.version.has_membership_options() {
+        true => " WITH INHERIT FALSE, SET TRUE",
+        false => "",
+    };
+    format!("{why}\nGRANT pg_signal_backend TO {login}{options}")
 }
 
 /// The roles, the membership, the mark.

@@ -1,5 +1,6 @@
 //! One merged transaction: resolve, fence, give or take, look again, commit. All of it or nothing.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -74,6 +75,7 @@ pub enum Failure {
 }
 
 const XID: &str = "SELECT pg_current_xact_id()::text";
+const BACKEND: &str = "SELECT pg_backend_pid()";
 
 /// Others' DDL, deadlocks, lock and statement time limits: reading again and trying again may help
 /// (facts-postgres, "Algorithms").
@@ -82,8 +84,15 @@ fn is_passing(code: &str) -> bool {
 }
 
 /// Tries once. After any failure but `Lost` the transaction is rolled back and the link can be used.
-pub async fn attempt(link: &Link, pieces: &[Piece], how: &Manner) -> Result<Done, Failure> {
-    let tried = tried(link, pieces, how).await;
+/// `backend` is set to the server's process as soon as it is known, for whoever watches what it waits for.
+pub async fn attempt(
+    link: &Link,
+    pieces: &[Piece],
+    how: &Manner,
+    backend: &Cell<Option<i32>>,
+) -> Result<Done, Failure> {
+    let tried = tried(link, pieces, how, backend).await;
+    backend.set(None);
     if tried.is_err() && !link.is_dead() {
         // DEALLOCATE: a fence that was cut between its two halves leaves its name behind.
         let _ = link.run("ROLLBACK; DEALLOCATE ALL").await;
@@ -91,7 +100,12 @@ pub async fn attempt(link: &Link, pieces: &[Piece], how: &Manner) -> Result<Done
     tried
 }
 
-async fn tried(link: &Link, pieces: &[Piece], how: &Manner) -> Result<Done, Failure> {
+async fn tried(
+    link: &Link,
+    pieces: &[Piece],
+    how: &Manner,
+    backend: &Cell<Option<i32>>,
+) -> Result<Done, Failure> {
     // What is said from here on is about this transaction.
     drop(link.notices());
     let entries = || pieces.iter().flat_map(|piece| &piece.rows);
@@ -101,14 +115,25 @@ async fn tried(link: &Link, pieces: &[Piece], how: &Manner) -> Result<Done, Fail
     }
     let requests: BTreeSet<RequestId> = pieces.iter().filter_map(|p| p.request.clone()).collect();
 
-    // First trip: begin, and today's names.
-    let mut sends = vec![Send::Run(format!(
-        "{}BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL application_name = '{}'",
-        render::comment(&requests),
-        render::session_name(&requests),
-    ))];
+    // First trip: begin, who we are (asked inside, for a pooler may give each transaction another), and today's names.
+    let mut sends = vec![
+        Send::Run(format!(
+            "{}BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL application_name = '{}'",
+            render::comment(&requests),
+            render::session_name(&requests),
+        )),
+        Send::Ask {
+            name: "our process",
+            sql: BACKEND,
+            parameters: Vec::new(),
+        },
+    ];
     sends.extend(wanted.sends());
-    let names = read_names(&answered(link, sends).await?[1..])?;
+    let begun = answered(link, sends).await?;
+    if let Some(row) = begun[1].first() {
+        backend.set(Some(get(row, 0).map_err(Failure::Whole)?));
+    }
+    let names = read_names(&begun[2..])?;
     let Some(grantor) = names.roles.get(&how.grantor) else {
         return Err(Failure::Whole(EngineError::NotSetUp {
             address: link.shown().to_owned(),

@@ -50,7 +50,11 @@ impl Inbox {
         let shared = match status.st_mode & 0o7777 {
             SHARED => true,
             ALONE => false,
-            mode => return Err(format!("its mode is {mode:o}, not {SHARED:o} or {ALONE:o}")),
+            mode => {
+                return Err(format!(
+                    "its mode is {mode:o}; run chmod {SHARED:o} on it, or chmod {ALONE:o} where one user is alone"
+                ));
+            }
         };
         Ok(Self {
             device: status.st_dev,

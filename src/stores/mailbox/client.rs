@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RenameFlags, fchmod, fstat, fsync, mkdirat, openat,
-    renameat_with, statat, unlinkat,
+    AtFlags, FileType, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_NOW, fchmod, fstat,
+    fsync, futimens, mkdirat, openat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::{geteuid, umask};
@@ -47,7 +47,7 @@ impl Mailbox {
     /// Opens one's mailbox; `None` where there is none yet.
     ///
     /// # Errors
-    /// `Missing` or `NotOurs` where the inbox is not there or not in order.
+    /// `NoInbox` or `NotOurs` where the inbox is not there or not in order.
     pub fn open(inbox: &Path) -> Result<Option<Self>, StoreError> {
         let inbox = Inbox::open(inbox)?;
         let uid = geteuid().as_raw();
@@ -126,9 +126,10 @@ impl Mailbox {
             let _ = unlinkat(&self.folder, &whole, AtFlags::empty());
             return Err(self.unwritable(error));
         }
-        openat(&self.folder, c".", OFlags::RDONLY | FOLDER, Mode::empty())
-            .and_then(fsync)
+        let folder = openat(&self.folder, c".", OFlags::RDONLY | FOLDER, Mode::empty())
             .map_err(|error| unwritable(&self.path, error))?;
+        fsync(&folder).map_err(|error| unwritable(&self.path, error))?;
+        ring(&folder);
         Ok(Receipt {
             digest: digest(self.uid, bytes),
             name,
@@ -195,6 +196,22 @@ impl Mailbox {
             why: error.to_string(),
         }
     }
+}
+
+/// Lets a watch on the inbox know (the shipped path unit is one): inotify tells of a folder's new times to who watches
+/// the folder that it lies in, and of what happens inside it to nobody there. Without a watcher it does nothing, and
+/// nobody but its owner can do it to a mailbox.
+fn ring(folder: &OwnedFd) {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    };
+    let times = Timestamps {
+        last_access: now,
+        last_modification: now,
+    };
+    // What was dropped is found by the next sweep all the same.
+    let _ = futimens(folder, &times);
 }
 
 /// The umask is the whole process's.

@@ -23,11 +23,11 @@ impl Inbox {
     /// Needs no right to list it.
     ///
     /// # Errors
-    /// `Missing`; `NotOurs` where its mode or file system is not what an inbox needs.
+    /// `NoInbox`; `NotOurs` where its mode or file system is not what an inbox needs.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = open(path, flags, Mode::empty()).map_err(|error| match error {
-            Errno::NOENT | Errno::NOTDIR => StoreError::Missing(path.display().to_string()),
+            Errno::NOENT | Errno::NOTDIR => StoreError::NoInbox(path.display().to_string()),
             error => unreadable(path, error),
         })?;
         local_file_system(&folder, path)?;

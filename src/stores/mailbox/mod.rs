@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use super::StoreError;
 
 pub use client::{Mailbox, Receipt, View};
-pub use operator::{Mailboxes, Names, Oddity};
+pub use operator::{Mailboxes, Names};
 pub use thread::{Credentials, as_person};
 
 /// The largest submission, in bytes.

@@ -15,7 +15,7 @@ use super::folders::{Inbox, Slot, beneath, list, told};
 use super::place::Place;
 use super::{FILE, VIEW, digest, unreadable};
 use crate::access::Person;
-use crate::stores::{Content, Deposit, Inbox as InboxTrait, StoreError};
+use crate::stores::{Content, Deposit, Inbox as InboxTrait, Oddity, StoreError};
 
 /// Names in the inbox that are looked at in one go. Beyond, only people of this host's own files are looked for.
 const LISTED: usize = 200_000;
@@ -32,13 +32,6 @@ pub struct Names {
     pub name_of: Box<dyn Fn(u32) -> Option<String>>,
     /// The uids that can be listed at no cost. They are found even in a flooded inbox.
     pub local: Box<dyn Fn() -> Vec<u32>>,
-}
-
-/// Something in the inbox that is nobody's mailbox: for `doctor`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Oddity {
-    pub name: String,
-    pub why: String,
 }
 
 /// All mailboxes, for an operator.
@@ -62,41 +55,6 @@ impl Mailboxes {
             inbox: Inbox::open(path)?,
             names,
         })
-    }
-
-    /// What is in the inbox and is nobody's mailbox, at most 100.
-    pub fn oddities(&self) -> Result<Vec<Oddity>, StoreError> {
-        let any = |_: &[u8], _: FileType| true;
-        let (names, more) = list(&self.inbox.folder, LISTED, any)
-            .map_err(|error| unreadable(&self.inbox.path, error))?;
-        let mut odd = Vec::new();
-        if more {
-            odd.push(Oddity {
-                name: self.inbox.path.display().to_string(),
-                why: format!("it holds more than {LISTED} names"),
-            });
-        }
-        for name in names {
-            let fits = match Slot::read(name.to_bytes()) {
-                None => Err("it has not the name of a mailbox".to_owned()),
-                Some(slot) => self.inbox.fitting(slot).and_then(|_| {
-                    let named = (self.names.name_of)(slot.uid).is_some();
-                    named
-                        .then_some(())
-                        .ok_or_else(|| format!("uid {} has no name", slot.uid))
-                }),
-            };
-            if let Err(why) = fits {
-                odd.push(Oddity {
-                    name: name.to_string_lossy().into_owned(),
-                    why,
-                });
-            }
-            if odd.len() == 100 {
-                break;
-            }
-        }
-        Ok(odd)
     }
 
     /// The mailboxes that fit, by person. A person may have several.
@@ -188,6 +146,41 @@ impl Mailboxes {
 }
 
 impl InboxTrait for Mailboxes {
+    /// At most 100.
+    fn oddities(&self) -> Result<Vec<Oddity>, StoreError> {
+        let any = |_: &[u8], _: FileType| true;
+        let (names, more) = list(&self.inbox.folder, LISTED, any)
+            .map_err(|error| unreadable(&self.inbox.path, error))?;
+        let mut odd = Vec::new();
+        if more {
+            odd.push(Oddity {
+                name: self.inbox.path.display().to_string(),
+                why: format!("it holds more than {LISTED} names"),
+            });
+        }
+        for name in names {
+            let fits = match Slot::read(name.to_bytes()) {
+                None => Err("it has not the name of a mailbox".to_owned()),
+                Some(slot) => self.inbox.fitting(slot).and_then(|_| {
+                    let named = (self.names.name_of)(slot.uid).is_some();
+                    named
+                        .then_some(())
+                        .ok_or_else(|| format!("uid {} has no name", slot.uid))
+                }),
+            };
+            if let Err(why) = fits {
+                odd.push(Oddity {
+                    name: name.to_string_lossy().into_owned(),
+                    why,
+                });
+            }
+            if odd.len() == 100 {
+                break;
+            }
+        }
+        Ok(odd)
+    }
+
     fn deposits(&self, per_person: usize) -> Result<Vec<Deposit>, StoreError> {
         let mut waiting: Vec<Waiting> = self
             .mailboxes()?

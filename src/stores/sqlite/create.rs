@@ -121,7 +121,7 @@ fn folder(path: &Path, mode: Mode, sharing: Sharing) -> Result<OwnedFd, StoreErr
         return Err(StoreError::NotOurs {
             path: path.display().to_string(),
             why: format!(
-                "it is there already, with things in it, and its mode or group is not what it must be ({:o})",
+                "it is there already, with things in it, and its mode or group is not what it must be ({:o}); move it away",
                 mode.as_raw_mode()
             ),
         });

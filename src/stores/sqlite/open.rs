@@ -23,7 +23,7 @@ pub(super) enum Access {
     Shared,
     /// The shared index of the write-ahead log could not be made (a full disk): kept in memory, others locked out.
     Exclusive,
-    /// On a read-only file system, where nobody can write: without any lock.
+    /// On a read-only file system, where nobody can write, and for a glance: without any lock.
     ReadOnly,
 }
 
@@ -53,6 +53,26 @@ impl SqliteLedger {
         if access == Access::Shared {
             reserve::keep(&path);
         }
+        Ok(Self {
+            connection,
+            id,
+            host: host(),
+            path,
+            access,
+        })
+    }
+
+    /// Opens an existing ledger for a glance: it takes no lock, waits for nobody, and neither makes nor changes a file.
+    /// What another operator writes at this moment may be missed, so nothing may be decided by it.
+    ///
+    /// # Errors
+    /// As [`SqliteLedger::open`].
+    pub fn glance(path: &Path) -> Result<Self, StoreError> {
+        let path = real(path)?;
+        closed_to_others(&path)?;
+        let access = Access::ReadOnly;
+        let (connection, id) =
+            attempt(&path, access).map_err(|fault| fault.told(&path, Doing::Reading))?;
         Ok(Self {
             connection,
             id,

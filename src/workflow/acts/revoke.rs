@@ -87,7 +87,7 @@ pub fn by_selector(
         resumed: None,
     }));
     accepted.note = Some(format!(
-        "hold {number} on {selector}, {ended} request(s) in its scope ended; new ones are refused until: jit resume {number} --reason …"
+        "hold {number} on {selector}, requests ended in its scope: {ended}; new ones are refused until: jit resume {number} --reason …"
     ));
     Ok(Ok(accepted))
 }

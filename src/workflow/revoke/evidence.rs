@@ -1,6 +1,6 @@
 //! What a REVOKE did not change: other ways to read, and sessions that go on.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::json;
 
@@ -78,7 +78,8 @@ impl Evidence {
         evidence
     }
 
-    pub fn add_to(&self, line: &mut Draft, leases: &[&Lease]) {
+    /// Adds what is about these leases; `in_the_way` are sessions that were ended for them.
+    pub fn add_to(&self, line: &mut Draft, leases: &[&Lease], in_the_way: BTreeSet<&Session>) {
         let keys: HashSet<PrivilegeKey> = leases.iter().map(|lease| lease.key()).collect();
         let mut still: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for lease in leases {
@@ -95,7 +96,7 @@ impl Evidence {
             .map(|lease| lease.grantee.as_str())
             .unwrap_or_default();
         let user = user_of(account);
-        let sessions: Vec<&Session> = self
+        let mut sessions: Vec<&Session> = self
             .sessions
             .iter()
             .filter(|(of, session)| {
@@ -106,6 +107,7 @@ impl Evidence {
             })
             .map(|(_, session)| session)
             .collect();
+        sessions.extend(in_the_way);
         if !sessions.is_empty() {
             events::observe(line, "sessions", json!(sessions));
         }

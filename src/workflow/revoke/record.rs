@@ -1,6 +1,6 @@
 //! Writing down what was seen of each due lease, and ending the requests that owe nothing more.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::access::{
     Ended, Lease, LeaseId, LeaseState, Now, PrivilegeKey, Request, RequestId, Standing, State,
 };
 use crate::audit::event::{Draft, EventKind};
-use crate::engines::{Engine, Report, Verb};
+use crate::engines::{Engine, Report, Session, Verb};
 use crate::stores::{Change, Effect};
 use crate::workflow::events::{self, Subject};
 use crate::workflow::target::{Failing, TargetReport};
@@ -21,24 +21,43 @@ use super::{Due, privileges_of};
 /// Everything that was seen in one round.
 pub struct Seen<'a> {
     pub plan: &'a Plan,
-    pub failures: HashMap<PrivilegeKey, (Option<String>, Option<String>)>,
+    pub told: HashMap<PrivilegeKey, Told>,
     pub after: &'a HashMap<PrivilegeKey, Standing>,
     pub evidence: &'a Evidence,
+    /// The announcement, where the ledger could not take it before the REVOKE.
+    pub unannounced: Option<Vec<Change>>,
 }
 
-/// Error and batch of the step that each privilege was in.
-pub fn failures(
-    plan: &Plan,
-    reports: &[Report],
-) -> HashMap<PrivilegeKey, (Option<String>, Option<String>)> {
+/// What the engine said of the step that a privilege was in.
+#[derive(Default)]
+pub struct Told {
+    error: Option<String>,
+    batch: Option<String>,
+    in_the_way: Vec<Session>,
+}
+
+pub fn told(plan: &Plan, reports: &[Report]) -> HashMap<PrivilegeKey, Told> {
     let mut by_key = HashMap::new();
     for (step, report) in plan.steps.iter().zip(reports) {
-        let error = report.error.as_ref().map(ToString::to_string);
         for privilege in &step.privileges {
-            by_key.insert(privilege.key(), (error.clone(), report.batch.clone()));
+            let told = Told {
+                error: report.error.as_ref().map(ToString::to_string),
+                batch: report.batch.clone(),
+                in_the_way: report.in_the_way.clone(),
+            };
+            by_key.insert(privilege.key(), told);
         }
     }
     by_key
+}
+
+/// The sessions that were in the way of these.
+fn in_the_way<'s>(seen: &'s Seen<'_>, leases: &[&Lease]) -> BTreeSet<&'s Session> {
+    leases
+        .iter()
+        .filter_map(|lease| seen.told.get(&lease.key()))
+        .flat_map(|told| &told.in_the_way)
+        .collect()
 }
 
 /// What became of one due lease.
@@ -77,7 +96,7 @@ fn fate(
         Some(Settlement::Disputed { why }) => return Some(Fate::Disputed(why.clone())),
         None => {}
     }
-    let (error, _) = seen.failures.get(&lease.key())?;
+    let told = seen.told.get(&lease.key())?;
     Some(match seen.after.get(&lease.key()) {
         Some(Standing::Absent { .. }) => {
             Fate::Ends(LeaseState::Revoked { ended_at }, EventKind::Revoked)
@@ -89,7 +108,7 @@ fn fate(
             },
             EventKind::Gone,
         ),
-        Some(Standing::Held { .. }) => Fate::Fails(error.clone().unwrap_or_else(|| {
+        Some(Standing::Held { .. }) => Fate::Fails(told.error.clone().unwrap_or_else(|| {
             "the server answered the REVOKE with success, and the privilege is still there".into()
         })),
         None => Fate::Fails("its privilege could not be observed".into()),
@@ -115,7 +134,7 @@ pub fn record(
     for lease in due.due(&now) {
         by_request.entry(&lease.id.request).or_default().push(lease);
     }
-    let mut changes = Vec::new();
+    let mut changes = seen.unannounced.clone().unwrap_or_default();
     for (id, leases) in by_request {
         let Some(request) = due.requests.get(id) else {
             continue;
@@ -178,8 +197,13 @@ pub fn record(
             .map(|(_, why)| why.as_str())
             .collect::<Vec<_>>()
             .join("; ");
-        if !complaint.is_empty() && saved.outcome.as_deref() != Some(complaint.as_str()) {
-            // Said once, not at every sweep: the audit trail stays readable while somebody mends it.
+        let ended = troubles
+            .values()
+            .any(|(_, leases)| in_the_way(seen, leases).iter().any(|s| s.ended));
+        let said = saved.outcome.as_deref() == Some(complaint.as_str());
+        if !complaint.is_empty() && (!said || ended) {
+            // Said once, not at every sweep: the audit trail stays readable while somebody mends it. What we did to a
+            // session is always said.
             for ((subject, why), (kind, leases)) in &troubles {
                 let mut line = events::of_leases(
                     *kind,
@@ -191,6 +215,10 @@ pub fn record(
                 );
                 line.why = Some(why.clone());
                 line.sql = vec![engine.sql(Verb::Revoke, &privileges_of(leases))];
+                let sessions = in_the_way(seen, leases);
+                if !sessions.is_empty() {
+                    events::observe(&mut line, "sessions", json!(sessions));
+                }
                 change.events.push(line);
             }
             saved.outcome = Some(complaint);
@@ -249,8 +277,8 @@ fn end_line(
             line.sql = vec![engine.sql(Verb::Revoke, &privileges_of(leases))];
             line.batch = leases
                 .first()
-                .and_then(|lease| seen.failures.get(&lease.key()))
-                .and_then(|(_, batch)| batch.clone());
+                .and_then(|lease| seen.told.get(&lease.key()))
+                .and_then(|told| told.batch.clone());
         }
         EventKind::Kept => {
             let by = seen
@@ -289,7 +317,8 @@ fn end_line(
         }
     }
     if kind != EventKind::Kept {
-        seen.evidence.add_to(&mut line, leases);
+        seen.evidence
+            .add_to(&mut line, leases, in_the_way(seen, leases));
     }
     line
 }

@@ -92,6 +92,7 @@ fn ten_thousand_leases_are_given_and_taken_in_merged_statements(server: &Server)
                 .filter(|privilege| privilege.named.table() == Some(&table.table))
                 .cloned()
                 .collect(),
+            urgency: jit::access::plan::Urgency::Usual,
         })
         .collect();
     let begun = Instant::now();

@@ -13,7 +13,6 @@ on_mysql_and_mariadb!(
     another_server_under_the_same_address_is_not_touched,
     grant_makes_no_account_in_our_session,
     a_socket_will_do,
-    verify_full_takes_the_right_certificate_and_no_other,
     a_bad_default_of_the_server_does_not_bend_our_session,
     an_answer_that_never_comes_is_looked_up,
     an_expired_password_is_denied,
@@ -197,97 +196,6 @@ fn a_socket_will_do(server: &Server) {
     );
 }
 
-/// A certificate authority and a certificate for 127.0.0.1 that it signed, in PEM files.
-fn certificates(folder: &std::path::Path) {
-    let run = |arguments: &str| {
-        let output = std::process::Command::new("openssl")
-            .args(arguments.split(' '))
-            .current_dir(folder)
-            .output()
-            .expect("openssl");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    };
-    std::fs::write(folder.join("san"), "subjectAltName=IP:127.0.0.1\n").unwrap();
-    for name in ["ca", "other"] {
-        run(&format!(
-            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.pem"
-        ));
-    }
-    run("req -newkey rsa:2048 -nodes -subj /CN=jit -keyout client.key -out client.csr");
-    run(
-        "x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out client.pem",
-    );
-    run("req -newkey rsa:2048 -nodes -subj /CN=db -keyout server.key -out server.csr");
-    run(
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out server.pem",
-    );
-}
-
-fn verify_full_takes_the_right_certificate_and_no_other(server: &Server) {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::tempdir().unwrap();
-    certificates(folder.path());
-    for name in ["", "server.key", "server.pem", "ca.pem"] {
-        let readable = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(folder.path().join(name), readable).unwrap();
-    }
-    let at = |name: &str| folder.path().join(name);
-    let with_tls = server.another(&[
-        &format!("--ssl-ca={}", at("ca.pem").display()),
-        &format!("--ssl-cert={}", at("server.pem").display()),
-        &format!("--ssl-key={}", at("server.key").display()),
-    ]);
-    let login = with_tls.account("jit", "");
-    let mut address = address(&with_tls, &login);
-    address.tls = TlsMode::VerifyFull;
-    address.root_certificate = Some(at("ca.pem"));
-    connect(&address).expect("the right root");
-
-    address.root_certificate = Some(at("other.pem"));
-    let Err(error) = connect(&address) else {
-        panic!("another root");
-    };
-    assert!(matches!(error, EngineError::Denied { .. }), "{error}");
-    address.root_certificate = None;
-    assert!(
-        connect(&address).is_err(),
-        "the system's roots did not sign it"
-    );
-    address.root_certificate = Some(at("ca.pem"));
-    address.endpoints = vec![Endpoint::Tcp {
-        host: "localhost".into(),
-        port: with_tls.port(),
-    }];
-    assert!(connect(&address).is_err(), "another name");
-
-    address.tls = TlsMode::VerifyCa;
-    let Err(error) = connect(&address) else {
-        panic!("verify-ca is not had");
-    };
-    assert!(error.to_string().contains("verify-full"), "{error}");
-    address.tls = TlsMode::Require;
-    connect(&address).expect("whoever answers");
-    // An account that needs a certificate of ours.
-    with_tls.run("", &format!("ALTER USER '{}'@'%' REQUIRE X509", login.user));
-    assert!(connect(&address).is_err());
-    address.client_certificate = Some((at("client.pem"), at("client.key")));
-    connect(&address).expect("with it");
-    address.client_certificate = None;
-    // An account that needs TLS is not let in without.
-    with_tls.run("", &format!("ALTER USER '{}'@'%' REQUIRE SSL", login.user));
-    address.tls = TlsMode::Prefer;
-    connect(&address).expect("prefer takes it where it is");
-    address.tls = TlsMode::Disable;
-    let Err(error) = connect(&address) else {
-        panic!("without TLS");
-    };
-    assert!(matches!(error, EngineError::Denied { .. }), "{error}");
-}
-
 fn a_bad_default_of_the_server_does_not_bend_our_session(server: &Server) {
     let server = server.another(&[
         "--autocommit=0",
@@ -405,8 +313,9 @@ fn we_say_goodbye(server: &Server) {
         server.another(&["--log-error-verbosity=3"][..usize::from(server.kind() == Kind::Mysql)]);
     let login = server.account("jit", "");
     let mut address = address(&server, &login);
-    address.tls = TlsMode::Disable;
-    for _ in 0..3 {
+    // By the driver's own connection, and by ours.
+    for mode in [TlsMode::Disable, TlsMode::Prefer, TlsMode::Prefer] {
+        address.tls = mode;
         runtime().block_on(async {
             let mut engine = jit::engines::connect(&address).await.unwrap();
             engine.clock_skew().await.unwrap();

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::support::on_postgres;
+use crate::support::on_each_postgres;
 
-on_postgres!(
+on_each_postgres!(
     hundreds_of_distinct_sets_are_given_exactly,
     ten_thousand_leases_come_and_go_in_seconds,
     one_bad_table_costs_only_itself,
@@ -181,6 +181,7 @@ fn ten_thousand_leases_come_and_go_in_seconds(server: &Server) {
                 .filter(|privilege| privilege.named.table() == Some(&table(t)))
                 .cloned()
                 .collect(),
+            urgency: jit::access::plan::Urgency::Usual,
         })
         .collect();
     let began = Instant::now();

@@ -3,13 +3,14 @@
 use jit::engines::Finding;
 
 use super::*;
-use crate::support::on_postgres;
+use crate::support::on_each_postgres;
 
-on_postgres!(
+on_each_postgres!(
     each_way_of_being_wrong_is_seen,
     a_renamed_or_missing_column_is_seen,
     an_administrator_by_trade_is_named_and_no_failure,
     a_live_lease_is_no_surplus,
+    the_right_to_end_sessions_is_asked_for_where_it_is_needed,
 );
 
 fn check(shop: &mut Shop, needs: &Needs) -> Vec<Finding> {
@@ -203,4 +204,56 @@ fn a_live_lease_is_no_surplus(server: &Server) {
     let mut shop = Shop::open(server);
     shop.given(&["email"]);
     assert_eq!(wrong(&mut shop), [""; 0]);
+}
+
+/// For a policy's sake, and on 18 and later always: there a lock on the table holds up a REVOKE.
+fn the_right_to_end_sessions_is_asked_for_where_it_is_needed(server: &Server) {
+    let mut shop = Shop::open(server);
+    let jit = shop.jit.user.clone();
+    let login = server.superuser_login().at(&shop.database);
+    let asks = |shop: &Shop, needs: &Needs| {
+        let mut root = connect(&shop.runtime, &address(server, &login, &shop.grantor));
+        let groups = shop
+            .runtime
+            .block_on(root.setup(needs, false))
+            .unwrap_or_else(|error| panic!("{error}"));
+        groups
+            .iter()
+            .flat_map(|group| &group.statements)
+            .filter(|sql| sql.contains(&format!("GRANT pg_signal_backend TO \"{jit}\"")))
+            .count()
+    };
+    let always = server.major() >= 18;
+    let usual = shop.needs(usual_needs());
+    let ends = Needs {
+        end_sessions: true,
+        ..usual.clone()
+    };
+    shop.run(&format!("REVOKE pg_signal_backend FROM {jit}"));
+    for (needs, wanted) in [(&usual, always), (&ends, true)] {
+        assert_eq!(asks(&shop, needs), usize::from(wanted));
+        let found = check(&mut shop, needs);
+        let sessions = found.iter().find(|finding| finding.what == "sessions");
+        let sessions = sessions.expect("it is looked at");
+        assert_eq!(sessions.ok, !wanted, "{sessions:?}");
+        let cure = sessions.cure.clone().unwrap_or_default();
+        assert_eq!(
+            cure.contains(&format!("GRANT pg_signal_backend TO \"{jit}\"")),
+            wanted,
+            "{cure}"
+        );
+    }
+    shop.run(&format!("GRANT pg_signal_backend TO {jit}"));
+    for needs in [&usual, &ends] {
+        assert_eq!(asks(&shop, needs), 0);
+        assert!(check(&mut shop, needs).iter().all(|finding| finding.ok));
+    }
+    if server.major() >= 16 {
+        // A membership that can neither be used nor become anything is none.
+        shop.run(&format!(
+            "GRANT pg_signal_backend TO {jit} WITH INHERIT FALSE, SET FALSE"
+        ));
+        assert_eq!(asks(&shop, &ends), 1);
+        assert!(!check(&mut shop, &ends).iter().all(|finding| finding.ok));
+    }
 }

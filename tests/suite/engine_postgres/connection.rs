@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use jit::engines::address::Endpoint;
 
 use super::*;
-use crate::support::on_postgres;
+use crate::support::on_each_postgres;
 
-on_postgres!(
+on_each_postgres!(
     a_wrong_password_is_denied_and_not_repeated,
     a_password_that_cannot_be_had_is_told,
     nobody_there_is_unreachable_in_bounded_time,
@@ -111,10 +111,10 @@ fn a_read_only_server_is_refused(server: &Server) {
     );
 }
 
-fn a_standby_is_refused_and_the_primary_is_taken(_: &Server) {
-    let primary = crate::support::postgres::fresh(&[]);
+fn a_standby_is_refused_and_the_primary_is_taken(server: &Server) {
+    let primary = server.another(&[]);
     // A standby without a primary to follow is a standby all the same.
-    let standby = crate::support::postgres::fresh(&[]);
+    let standby = server.another(&[]);
     standby.stop();
     let signal = standby.data().join("standby.signal");
     std::fs::write(&signal, "").expect("a file");

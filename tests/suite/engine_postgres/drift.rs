@@ -1,9 +1,9 @@
 //! Names drift, identities do not.
 
 use super::*;
-use crate::support::on_postgres;
+use crate::support::on_each_postgres;
 
-on_postgres!(
+on_each_postgres!(
     a_renamed_column_and_a_new_one_of_its_name,
     a_table_swap,
     a_table_dropped_and_made_again,

@@ -1,14 +1,11 @@
-//! What others may do to hinder us: locks, event triggers, grant options, lost connections.
+//! What others may do to hinder us: event triggers, grant options, lost connections. Locks: see `locks`.
 
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::support::on_postgres;
+use crate::support::on_each_postgres;
 
-on_postgres!(
-    a_locked_table_does_not_stop_a_revoke,
-    a_locked_table_fails_a_grant_and_only_that,
-    many_locked_tables_cost_one_wait_each_at_most_three,
+on_each_postgres!(
     an_event_trigger_that_grants_again_is_noticed,
     an_event_trigger_that_refuses_is_told_and_the_rest_goes,
     a_grantable_row_with_dependents_is_left_and_told,
@@ -18,101 +15,6 @@ on_postgres!(
     a_connection_lost_in_the_middle_is_made_good,
     another_server_under_the_same_address_is_refused,
 );
-
-/// On 18 and later REVOKE itself waits for the table's lock.
-fn revoke_needs_the_lock(server: &Server) -> bool {
-    let version = server.version();
-    let major = version.split(['.', ' ']).next().unwrap_or_default();
-    major.parse::<u32>().is_ok_and(|major| major >= 18)
-}
-
-fn a_locked_table_does_not_stop_a_revoke(server: &Server) {
-    let mut shop = Shop::open(server);
-    let alice = shop.alice.clone();
-    let given = shop.given(&["email"]);
-    let mut holder = server.session(&shop.owner).expect("a session");
-    holder
-        .sql("BEGIN; LOCK TABLE app.customers IN ACCESS EXCLUSIVE MODE")
-        .expect("the owner may");
-    let began = Instant::now();
-    let reports = shop.revoke(&given);
-    let took = began.elapsed();
-    assert!(took < Duration::from_secs(10), "{took:?}");
-    if revoke_needs_the_lock(server) {
-        assert!(matches!(error(&reports[0]), EngineError::Refused { code, .. } if code == "55P03"));
-        holder.sql("ROLLBACK").expect("rollback");
-        shop.taken(&given);
-    } else {
-        assert_eq!(errors(&reports), [""; 0]);
-        holder.sql("ROLLBACK").expect("rollback");
-    }
-    assert_eq!(
-        shop.reads(&alice, "SELECT email FROM app.customers"),
-        Err("42501".into())
-    );
-}
-
-fn a_locked_table_fails_a_grant_and_only_that(server: &Server) {
-    let mut shop = Shop::open(server);
-    shop.as_owner(&format!(
-        "CREATE TABLE app.other (a int); GRANT SELECT (a) ON app.other TO {} WITH GRANT OPTION",
-        shop.grantor
-    ));
-    let alice = shop.alice.clone();
-    let locked = shop.resolve(&alice, columns(&customers(), &["email"]));
-    let free = shop.resolve(&alice, columns(&TableName::new("app", "other"), &["a"]));
-    let mut holder = server.session(&shop.owner).expect("a session");
-    holder
-        .sql("BEGIN; LOCK TABLE app.customers IN ACCESS EXCLUSIVE MODE")
-        .expect("the owner may");
-    let reports = shop.grant(&[order(&locked), order(&free)]);
-    assert!(
-        matches!(error(&reports[0]), EngineError::Refused { code, .. } if code == "55P03"),
-        "{reports:?}"
-    );
-    assert!(reports[1].error.is_none(), "{reports:?}");
-    let told = error(&reports[0]).to_string();
-    let who = format!(
-        "session {} of {} with a lock on app.customers",
-        holder.id(),
-        shop.owner.user
-    );
-    assert!(told.contains(&who), "{told}");
-    drop(holder);
-    assert_eq!(shop.strays(&[]), free);
-}
-
-fn many_locked_tables_cost_one_wait_each_at_most_three(server: &Server) {
-    if revoke_needs_the_lock(server) {
-        return; // each of them then has to wait for its own lock
-    }
-    let sql: String = (0..20)
-        .map(|t| format!("CREATE TABLE app.l{t} (a int);"))
-        .collect();
-    let tables: Vec<TableName> = (0..20)
-        .map(|t| TableName::new("app", format!("l{t}")))
-        .collect();
-    let needs = tables
-        .iter()
-        .map(|table| (table.clone(), vec![column("a")]))
-        .collect();
-    let mut shop = Shop::with(server, &sql, needs);
-    let alice = shop.alice.clone();
-    let given: Vec<Privilege> = tables
-        .iter()
-        .flat_map(|table| shop.given_to(&alice, columns(table, &["a"])))
-        .collect();
-    let mut holder = server.session(&shop.owner).expect("a session");
-    let all: Vec<String> = tables.iter().map(ToString::to_string).collect();
-    holder
-        .sql(&format!("BEGIN; LOCK TABLE {}", all.join(", ")))
-        .expect("the owner may");
-    let began = Instant::now();
-    shop.taken(&given);
-    let took = began.elapsed();
-    assert!(took < Duration::from_secs(3), "{took:?}");
-    assert_eq!(shop.strays(&[]), []);
-}
 
 fn an_event_trigger_that_grants_again_is_noticed(server: &Server) {
     let mut shop = Shop::open(server);

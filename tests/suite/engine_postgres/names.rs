@@ -1,9 +1,9 @@
 //! Odd names mean themselves.
 
 use super::*;
-use crate::support::on_postgres;
+use crate::support::on_each_postgres;
 
-on_postgres!(
+on_each_postgres!(
     odd_columns_tables_and_schemas_are_leased_by_their_names,
     odd_accounts_are_themselves_and_not_a_keyword,
     nobody_can_name_everybody,

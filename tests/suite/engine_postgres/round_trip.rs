@@ -1,9 +1,9 @@
 //! Given and taken, and nobody else's is touched.
 
 use super::*;
-use crate::support::on_postgres;
+use crate::support::on_each_postgres;
 
-on_postgres!(
+on_each_postgres!(
     a_lease_lets_read_its_column_and_ends,
     what_our_grantor_gave_is_told_from_what_a_dba_gave,
     granting_twice_and_revoking_twice_are_no_errors,

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::support::on_postgres;
+use crate::support::on_each_postgres;
 
-on_postgres!(
+on_each_postgres!(
     a_session_that_goes_on_reading_is_reported,
     a_session_that_goes_on_reading_is_ended_where_we_may,
     a_session_that_cannot_read_on_is_not_reported,
@@ -48,6 +48,7 @@ fn a_session_that_goes_on_reading_is_reported(server: &Server) {
     assert!(session.why.contains("app.customers"), "{session:?}");
     assert!(!session.ended);
     // Without pg_signal_backend it cannot be ended, and that is said.
+    shop.run(&format!("REVOKE pg_signal_backend FROM {}", shop.jit.user));
     let found = sessions(&mut shop, &given, true);
     assert!(
         !found[0].ended && found[0].why.contains("may not end it"),

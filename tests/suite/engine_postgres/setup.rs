@@ -3,9 +3,9 @@
 use jit::engines::SetupGroup;
 
 use super::*;
-use crate::support::on_postgres;
+use crate::support::on_each_postgres;
 
-on_postgres!(
+on_each_postgres!(
     setup_then_check_is_all_ok_and_setup_has_nothing_left_to_say,
     undo_leaves_nothing,
     undo_takes_live_rows_with_it,

@@ -3,9 +3,9 @@
 use jit::access::SurveyProblem;
 
 use super::*;
-use crate::support::on_postgres;
+use crate::support::on_each_postgres;
 
-on_postgres!(
+on_each_postgres!(
     every_way_of_reading_already_is_found,
     a_lease_of_ours_is_no_reading_already,
     what_is_no_table_is_refused,

@@ -82,11 +82,7 @@ impl<'s> Host<'s> {
         let arguments = ["setup", name, "--apply", "--as-url", &url];
         let mut command = self.jit.command(&root(), &arguments);
         command.env("PGPASSWORD", SUPERUSER_PASSWORD);
-        std::fs::write(
-            self.jit.path("home/root").join(".my.cnf"),
-            format!("[client]\npassword={SUPERUSER_PASSWORD}\n"),
-        )
-        .expect("own folder");
+        self.jit.root_options(SUPERUSER_PASSWORD);
         run(&mut command, "").ok();
     }
 

@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(180);
 #[derive(Debug)]
 pub struct Install {
     folder: PathBuf,
+    /// How wide the terminal is said to be, where that matters.
+    pub columns: Option<u16>,
 }
 
 impl Install {
@@ -42,7 +44,8 @@ impl Install {
         for inner in ["etc/policies", "var/lib", "var/log", "secrets", "home"] {
             fs::create_dir_all(folder.join(inner)).expect("a folder under target");
         }
-        Self { folder }.settings("")
+        let columns = None;
+        Self { folder, columns }.settings("")
     }
 
     /// A path inside the installation.
@@ -96,13 +99,23 @@ impl Install {
         let inner = format!("secrets/{name}");
         let this = self.write(&inner, text);
         let path = this.path(&inner);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("own file");
-        if rustix::process::geteuid().is_root() {
+        // Only root's own files may be shared with a group.
+        let root = rustix::process::geteuid().is_root();
+        let mode = if root { 0o640 } else { 0o600 };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("own file");
+        if root {
             let group = uzers::get_group_by_name(OPERATORS)
                 .unwrap_or_else(|| panic!("no group {OPERATORS}; {}", super::process::CURE));
             chown(&path, None, Some(group.gid())).expect("root may give a file to a group");
         }
         this
+    }
+
+    /// Root's ~/.my.cnf, as a DBA has it, once root has a home.
+    pub fn root_options(&self, password: &str) {
+        let path = self.path("home/root/.my.cnf");
+        fs::write(&path, format!("[client]\npassword={password}\n")).expect("root's home");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("own file");
     }
 
     /// Writes any file of the installation, whole, as who runs the tests.
@@ -129,6 +142,9 @@ impl Install {
             .env("HOME", self.home(person))
             .env("TZ", "UTC")
             .env("NO_COLOR", "1");
+        if let Some(columns) = self.columns {
+            command.env("COLUMNS", columns.to_string());
+        }
         command
     }
 
@@ -278,11 +294,15 @@ impl Output {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in {self}"))
     }
 
-    /// Standard output or standard error must hold this text.
+    /// Standard output or standard error must hold this text, wherever its lines break.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
+        let within = |said: &str| {
+            let in_one_line: Vec<&str> = said.split_whitespace().collect();
+            said.contains(text) || in_one_line.join(" ").contains(text)
+        };
         assert!(
-            self.out.contains(text) || self.err.contains(text),
+            within(&self.out) || within(&self.err),
             "{text:?} is not in {self}"
         );
         self

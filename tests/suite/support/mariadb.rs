@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::mysql::flags;
 use super::process::{self, as_servers_user, must};
-use super::server::{Kind, SUPERUSER_PASSWORD, Server, put, template_name};
+use super::server::{Kind, Program, SUPERUSER_PASSWORD, Server, put, template_name};
 
 /// The one that laws share; each makes its own databases and accounts in it. Without a binary log: MariaDB's default.
 pub fn shared() -> &'static Server {
@@ -23,11 +23,20 @@ pub fn shared_with_log() -> &'static Server {
 
 /// One of the law's own. `options` are flags: `["--log-bin=bin"]`.
 pub fn fresh(options: &[&str]) -> Server {
-    Server::new(Kind::Mariadb, options)
+    Server::new(Program::Mariadb, options)
 }
 
 fn programs() -> PathBuf {
     std::env::var_os("JIT_TEST_MARIADB").map_or_else(|| "/usr".into(), PathBuf::from)
+}
+
+/// The folder of its plugins: the machine's own, or what the setup unpacked.
+pub fn plugins() -> PathBuf {
+    let own = programs().join("lib/mysql/plugin");
+    match own.join("auth_ed25519.so").exists() {
+        true => own,
+        false => process::servers_folder().join("mariadb-plugins"),
+    }
 }
 
 fn program() -> PathBuf {

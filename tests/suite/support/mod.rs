@@ -13,6 +13,7 @@
 //! failure, never a skip.
 #![allow(dead_code, unused_imports, unused_macros)] // not every state of the suite uses every helper
 
+pub mod certificates;
 pub mod client;
 pub mod forge;
 pub mod host;
@@ -27,6 +28,7 @@ pub mod process;
 pub mod rust;
 pub mod server;
 pub mod shop;
+pub mod terminal;
 
 pub use client::{Login, Refused, Rows, Session};
 pub use server::{Kind, Server};
@@ -37,6 +39,28 @@ macro_rules! on_postgres {
         mod $law {
             #[test]
             fn on_postgres() { super::$law($crate::support::postgres::shared()); }
+        }
+    )+ };
+}
+
+/// Makes `law::on_postgres_18` of each function over a [`Server`]: for what is so only there.
+macro_rules! on_postgres_18 {
+    ($($law:ident),+ $(,)?) => { $(
+        mod $law {
+            #[test]
+            fn on_postgres_18() { super::$law($crate::support::postgres::shared_18()); }
+        }
+    )+ };
+}
+
+/// Makes `law::on_postgres` and `law::on_postgres_18` of each function over a [`Server`].
+macro_rules! on_each_postgres {
+    ($($law:ident),+ $(,)?) => { $(
+        mod $law {
+            #[test]
+            fn on_postgres() { super::$law($crate::support::postgres::shared()); }
+            #[test]
+            fn on_postgres_18() { super::$law($crate::support::postgres::shared_18()); }
         }
     )+ };
 }
@@ -89,7 +113,26 @@ macro_rules! on_every_server {
     )+ };
 }
 
-pub(crate) use {on_every_server, on_mariadb, on_mysql, on_mysql_and_mariadb, on_postgres};
+/// The same, and `law::on_postgres_18`.
+macro_rules! on_every_server_and_postgres_18 {
+    ($($law:ident),+ $(,)?) => { $(
+        mod $law {
+            #[test]
+            fn on_postgres() { super::$law($crate::support::postgres::shared()); }
+            #[test]
+            fn on_postgres_18() { super::$law($crate::support::postgres::shared_18()); }
+            #[test]
+            fn on_mysql() { super::$law($crate::support::mysql::shared()); }
+            #[test]
+            fn on_mariadb() { super::$law($crate::support::mariadb::shared()); }
+        }
+    )+ };
+}
+
+pub(crate) use {
+    on_each_postgres, on_every_server, on_every_server_and_postgres_18, on_mariadb, on_mysql,
+    on_mysql_and_mariadb, on_postgres, on_postgres_18,
+};
 
 /// Runs a future to its end on a runtime of its own: for laws over the engines, whose methods are async.
 pub fn wait<F: Future>(future: F) -> F::Output {

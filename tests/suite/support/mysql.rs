@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::process::{self, as_servers_user, must, servers_folder};
-use super::server::{Kind, SUPERUSER_PASSWORD, Server, put, template_name};
+use super::server::{Kind, Program, SUPERUSER_PASSWORD, Server, put, template_name};
 
 /// The one that laws share; each makes its own databases and accounts in it. With a binary log, as MySQL's default is.
 pub fn shared() -> &'static Server {
@@ -15,7 +15,7 @@ pub fn shared() -> &'static Server {
 
 /// One of the law's own. `options` are flags: `["--sync-binlog=1"]`.
 pub fn fresh(options: &[&str]) -> Server {
-    Server::new(Kind::Mysql, options)
+    Server::new(Program::Mysql, options)
 }
 
 fn program() -> PathBuf {

@@ -35,6 +35,27 @@ impl Kind {
     }
 }
 
+/// Which of the servers that the setup brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// The machine's own release.
+    Postgres,
+    /// 18 or later, where GRANT and REVOKE wait for the table's lock.
+    Postgres18,
+    Mysql,
+    Mariadb,
+}
+
+impl Program {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Postgres | Self::Postgres18 => Kind::Postgres,
+            Self::Mysql => Kind::Mysql,
+            Self::Mariadb => Kind::Mariadb,
+        }
+    }
+}
+
 /// The password of every superuser of the tests. Odd enough to be found wherever it should not be.
 pub const SUPERUSER_PASSWORD: &str = "sesame-of-root-5f1c";
 
@@ -46,7 +67,7 @@ const START_PATIENCE: Duration = Duration::from_secs(90);
 
 /// A server on 127.0.0.1 and a Unix socket. Dies with the test program; dropping it ends it and removes its data.
 pub struct Server {
-    kind: Kind,
+    program: Program,
     options: Vec<String>,
     port: u16,
     sockets: PathBuf,
@@ -55,7 +76,8 @@ pub struct Server {
 
 impl Server {
     /// Makes and starts one with the engine's own further options (`postgres -c` values, or `mysqld` flags).
-    pub(super) fn new(kind: Kind, options: &[&str]) -> Self {
+    pub(super) fn new(program: Program, options: &[&str]) -> Self {
+        let kind = program.kind();
         let wanted = std::env::var("JIT_TEST_SERVERS").unwrap_or_default();
         assert!(
             wanted.is_empty() || wanted.split([',', ' ']).any(|one| one == kind.word()),
@@ -67,18 +89,20 @@ impl Server {
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         for _ in 0..5 {
             let port = free_port();
-            let template = match kind {
-                Kind::Postgres => postgres::template(),
-                Kind::Mysql => mysql::template(),
-                Kind::Mariadb => mariadb::template(),
+            let template = match program {
+                Program::Postgres | Program::Postgres18 => postgres::template(program),
+                Program::Mysql => mysql::template(),
+                Program::Mariadb => mariadb::template(),
             };
-            let keeper = Keeper::new(kind.word(), &template, |folder, sockets| match kind {
-                Kind::Postgres => postgres::command(folder, sockets, port, &options),
-                Kind::Mysql => mysql::command(folder, sockets, port, &options),
-                Kind::Mariadb => mariadb::command(folder, sockets, port, &options),
+            let keeper = Keeper::new(kind.word(), &template, |folder, sockets| match program {
+                Program::Postgres | Program::Postgres18 => {
+                    postgres::command(program, folder, sockets, port, &options)
+                }
+                Program::Mysql => mysql::command(folder, sockets, port, &options),
+                Program::Mariadb => mariadb::command(folder, sockets, port, &options),
             });
             let server = Self {
-                kind,
+                program,
                 options: options.clone(),
                 port,
                 sockets: keeper.sockets.clone(),
@@ -117,7 +141,7 @@ impl Server {
     }
 
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.program.kind()
     }
 
     /// Always loopback.
@@ -131,7 +155,7 @@ impl Server {
 
     /// The folder of the socket on Postgres (with [`Server::port`]), the socket itself on MySQL and MariaDB.
     pub fn socket(&self) -> PathBuf {
-        match self.kind {
+        match self.kind() {
             Kind::Postgres => self.sockets.clone(),
             Kind::Mysql | Kind::Mariadb => self.sockets.join("s"),
         }
@@ -139,7 +163,7 @@ impl Server {
 
     /// `postgres` or `root`; its password is [`SUPERUSER_PASSWORD`].
     pub fn superuser(&self) -> &'static str {
-        match self.kind {
+        match self.kind() {
             Kind::Postgres => "postgres",
             Kind::Mysql | Kind::Mariadb => "root",
         }
@@ -147,7 +171,7 @@ impl Server {
 
     /// The superuser, in the database `postgres`, or in none.
     pub fn superuser_login(&self) -> Login {
-        let database = match self.kind {
+        let database = match self.kind() {
             Kind::Postgres => "postgres",
             Kind::Mysql | Kind::Mariadb => "",
         };
@@ -158,7 +182,7 @@ impl Server {
     pub fn url(&self, user: &str, database: &str) -> String {
         format!(
             "{}://{user}@{}:{}/{database}",
-            self.kind.scheme(),
+            self.kind().scheme(),
             self.host(),
             self.port
         )
@@ -179,10 +203,10 @@ impl Server {
         self.keeper().pid
     }
 
-    /// Another one of this kind, with fresh data: for laws that kill it, or need two. `options` come after the usual
+    /// Another one of this program, with fresh data: for laws that kill it, or need two. `options` come after the usual
     /// ones: `["fsync=on"]` on Postgres, `["--sync-binlog=1"]` on MySQL.
     pub fn another(&self, options: &[&str]) -> Self {
-        Self::new(self.kind, options)
+        Self::new(self.program, options)
     }
 
     /// Ends it as a crash of the machine's memory would: at once. Does not start it again.
@@ -192,7 +216,7 @@ impl Server {
 
     /// Ends it in order, however many are connected, and waits until it is gone.
     pub fn stop(&self) {
-        let signal = match self.kind {
+        let signal = match self.kind() {
             Kind::Postgres => "INT",
             Kind::Mysql | Kind::Mariadb => "TERM",
         };
@@ -210,7 +234,7 @@ impl Server {
                 Err(_) if begun.elapsed() < Duration::from_secs(20) => {
                     std::thread::sleep(Duration::from_millis(100));
                 }
-                Err(said) => panic!("{} did not start again:\n{said}", self.kind.word()),
+                Err(said) => panic!("{} did not start again:\n{said}", self.kind().word()),
             }
         }
     }
@@ -274,7 +298,7 @@ impl Server {
     /// full: who may see nothing of a database cannot log in to it (1044).
     pub fn account(&self, name: &str, database: &str) -> Login {
         let name = format!("{name}_{}", super::unique());
-        let make = match self.kind {
+        let make = match self.kind() {
             Kind::Postgres => format!("CREATE ROLE {name} LOGIN PASSWORD '{ACCOUNT_PASSWORD}'"),
             Kind::Mysql | Kind::Mariadb => {
                 format!("CREATE USER '{name}'@'%' IDENTIFIED BY '{ACCOUNT_PASSWORD}'")
@@ -285,9 +309,16 @@ impl Server {
         Login::new(&name, ACCOUNT_PASSWORD, database)
     }
 
+    /// The number before its version's first dot: 15, or 10 for a MariaDB 10.11.
+    pub fn major(&self) -> u32 {
+        let version = self.version();
+        let major = version.split(['.', ' ']).next().unwrap_or_default();
+        major.parse().expect("a number")
+    }
+
     /// What the server says its version is.
     pub fn version(&self) -> String {
-        let rows = match self.kind {
+        let rows = match self.kind() {
             Kind::Postgres => self.sql("SHOW server_version"),
             Kind::Mysql | Kind::Mariadb => self.sql("SELECT VERSION()"),
         };
@@ -302,7 +333,7 @@ impl std::fmt::Debug for Server {
         write!(
             f,
             "{} on port {} {:?}",
-            self.kind.word(),
+            self.kind().word(),
             self.port,
             self.options
         )

@@ -190,12 +190,7 @@ impl<'s> Shop<'s> {
     pub fn as_superuser(&self, arguments: &[&str]) -> Output {
         let mut command = self.jit.command(&root(), arguments);
         command.env("PGPASSWORD", SUPERUSER_PASSWORD);
-        let home = self.jit.path("home/root");
-        std::fs::write(
-            home.join(".my.cnf"),
-            format!("[client]\npassword={SUPERUSER_PASSWORD}\n"),
-        )
-        .expect("own folder");
+        self.jit.root_options(SUPERUSER_PASSWORD);
         run(&mut command, "")
     }
 

@@ -59,9 +59,8 @@ pub(super) fn enough(seen: &Holdings, needs: &Needs) -> Result<Vec<Finding>, Eng
         findings.push(fine(
             WHAT,
             format!(
-                "{} may hand on all {columns_seen} columns of {} tables",
-                seen.grantor_name,
-                needs.tables.len()
+                "{} may hand on every protected column, {columns_seen} in all",
+                seen.grantor_name
             ),
         ));
     }

@@ -32,7 +32,7 @@ pub(super) fn login(seen: &Holdings, needs: &Needs) -> Vec<Finding> {
         ));
     }
     for of in seen.others(Some(role)) {
-        // These let it see and end sessions, which `sessions: end` needs.
+        // These let it see and end sessions: for `sessions: end`, and for REVOKEs on 18 and later.
         let about_sessions = matches!(
             of.role_name.as_str(),
             "pg_signal_backend" | "pg_read_all_stats" | "pg_monitor"
