@@ -3,8 +3,8 @@
 //! Compiled only with the feature `failpoints`, which only the tests use; without it a place is nothing at all.
 //!
 //! `JIT_FAILPOINT=place=kill` ends the process there as SIGKILL does, `place=kill:N` where it comes there for the Nth
-//! time; `any=kill:N` counts all places; `place=wait:FILE` holds it until FILE is there, and
-//! `place=slow:MILLISECONDS` makes it take that long each time.
+//! time; `any=kill:N` counts all places; `place=wait:FILE` holds it until FILE is there, `place=slow:MILLISECONDS`
+//! makes it take that long each time, and `any=note:FILE` writes down the places it comes to.
 
 /// Every place, for the test that goes through them all.
 pub const PLACES: &[&str] = &[
@@ -22,10 +22,12 @@ pub const PLACES: &[&str] = &[
     "lines-synced",
     "tail-cut",
     "deposit-discarded",
+    "set-aside",
     "view-written",
     "view-published",
     "postgres-uncommitted",
     "postgres-committed",
+    "postgres-session-ended",
     "mysql-sent",
 ];
 
@@ -56,6 +58,13 @@ pub fn reach(place: &str) {
         while !std::path::Path::new(file).exists() {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
+    } else if let Some(file) = what.strip_prefix("note:") {
+        use std::io::Write;
+        let noted = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(file);
+        let _ = noted.and_then(|mut file| writeln!(file, "{place}"));
     } else if let Some(Ok(time)) = what.strip_prefix("slow:").map(str::parse) {
         std::thread::sleep(std::time::Duration::from_millis(time));
     }

@@ -12,16 +12,10 @@ use jit::workflow::submission::Submission;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::support::torture;
+
 /// No input takes longer, in a program that was built without optimisation on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How many inputs each law tries: `JIT_TORTURE_INPUTS`, or a few.
-fn inputs() -> u32 {
-    std::env::var("JIT_TORTURE_INPUTS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(300)
-}
 
 /// Pieces that mean something somewhere.
 const PIECES: &[&str] = &[
@@ -112,7 +106,7 @@ fn broken(good: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
 
 fn never_panics(good: &'static [&'static str], takes: impl Fn(&[u8])) {
     let config = Config {
-        cases: inputs(),
+        cases: torture::inputs(),
         failure_persistence: None,
         ..Config::default()
     };

@@ -209,10 +209,7 @@ async fn tried(
     shows(link, pieces, how.verb, &shown, &names)?;
 
     // Third trip. A COMMIT may answer ROLLBACK, and the driver does not show which: the server's own record does.
-    crate::failpoint::reach("postgres-uncommitted");
-    let done = commit(link, xid).await;
-    crate::failpoint::reach("postgres-committed");
-    done
+    commit(link, xid).await
 }
 
 /// Sends, and fails as a whole on the first fault.

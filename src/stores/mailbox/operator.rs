@@ -289,7 +289,6 @@ fn has(folder: &OwnedFd, view: &[u8]) -> bool {
 fn put(folder: &OwnedFd, view: &[u8]) -> std::io::Result<()> {
     let beside = format!(".view.{}", std::process::id());
     let written = write(folder, &beside, view).and_then(|()| {
-        crate::failpoint::reach("view-written");
         match renameat(folder, &beside, folder, VIEW) {
             Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
                 set_aside(folder, c"view.json")?;
@@ -315,11 +314,15 @@ fn write(folder: &OwnedFd, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let flags = FILE | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
     let file = openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?;
     fchmod(&file, Mode::from_raw_mode(0o644))?;
-    File::from(file).write_all(bytes)
+    File::from(file).write_all(bytes)?;
+    crate::failpoint::reach("view-written");
+    Ok(())
 }
 
 /// A folder where a file should be: its owner put it there, it may be full, so it is only moved out of the way.
 fn set_aside(folder: impl AsFd, name: &CStr) -> Result<(), Errno> {
     let aside = format!(".aside.{:08x}", getrandom::u32().unwrap_or(0));
-    renameat(&folder, name, &folder, &aside)
+    renameat(&folder, name, &folder, &aside)?;
+    crate::failpoint::reach("set-aside");
+    Ok(())
 }

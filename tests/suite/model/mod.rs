@@ -18,6 +18,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::support::on_every_server;
 use crate::support::server::Server;
+use crate::support::torture;
 
 use play::{FIGURES, play};
 use step::{Step, sequence};
@@ -28,27 +29,17 @@ on_every_server!(what_can_be_read_is_what_the_model_says);
 const LONGEST: usize = 40;
 /// No failing sequence is made shorter for longer than this.
 const SHRINKING: Duration = Duration::from_secs(120);
-/// The seed of the random sequences of `make test`.
-const SEED: u64 = 5;
 
 fn what_can_be_read_is_what_the_model_says(server: &Server) {
     // One of its own: it is killed.
     let server = server.another(&[]);
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let seed = number("JIT_TORTURE_SEED").unwrap_or(SEED);
     let begun = Instant::now();
-    match number("JIT_TORTURE_MINUTES") {
-        None => random(&server, seed),
-        Some(minutes) => {
-            let mut seed = seed;
-            while begun.elapsed() < Duration::from_secs(60 * minutes) {
-                random(&server, seed);
-                seed += 1;
-            }
-        }
+    for chance in torture::rounds(1) {
+        random(&server, torture::seed() + chance.round);
     }
     eprintln!(
-        "{server:?}: seed {seed}, {:.0} s; so far {} sequences, {} steps, {} sweeps, {} kills of jit, {} of a server",
+        "{server:?}: from seed {}, {:.0} s; so far {} sequences, {} steps, {} sweeps, {} kills of jit, {} of a server",
+        torture::seed(),
         begun.elapsed().as_secs_f64(),
         FIGURES.sequences.load(Ordering::Relaxed),
         FIGURES.steps.load(Ordering::Relaxed),

@@ -98,6 +98,36 @@ impl<'s> Play<'s> {
         Ok(())
     }
 
+    /// Plays these steps, and looks only behind the last.
+    ///
+    /// # Errors
+    /// As [`play`].
+    pub fn quietly(&mut self, steps: &[Step]) -> Result<(), String> {
+        for (nth, step) in steps.iter().enumerate() {
+            self.step(step)
+                .map_err(|why| format!("step {}: {step:?}\n{why}", nth + 1))?;
+            one_more(&FIGURES.steps);
+        }
+        self.look()
+    }
+
+    /// A sweep that nothing disturbs; the places that it came to, in order.
+    pub fn noted_sweep(&mut self) -> Vec<String> {
+        use std::os::unix::fs::PermissionsExt;
+        let notes = tempfile::NamedTempFile::new().expect("a file");
+        let anybody = std::fs::Permissions::from_mode(0o666);
+        std::fs::set_permissions(notes.path(), anybody).expect("our own file");
+        let mut command = self.sweep_command();
+        command.env(
+            "JIT_FAILPOINT",
+            format!("any=note:{}", notes.path().display()),
+        );
+        run(&mut command, "").ok();
+        self.after_a_fault();
+        let noted = std::fs::read_to_string(notes.path()).expect("our own file");
+        noted.lines().map(str::to_owned).collect()
+    }
+
     /// One more sweep, with policies that can be read; then the whole audit trail.
     ///
     /// # Errors
