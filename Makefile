@@ -1,6 +1,7 @@
 # make setup   what the tests need: database servers, a real MySQL, Unix people (as root)
 # make build   the program, target/debug/jit
 # make test    every test, on real servers; SERVERS=postgres,mysql narrows
+# make torture  random sequences, kills and bad inputs for as long as you say: SEED=7 MINUTES=60
 # make lint    formatting, and clippy with warnings as errors
 # make msrv    that the oldest Rust of Cargo.toml builds all of it; needs rustup
 # make bench   the figures of benches/README.md, on throwaway servers; ONLY=sweep,start SERVERS=postgres ROUNDS=3 narrow
@@ -26,7 +27,7 @@ left_out := $(filter-out $(chosen),$(known))
 skips := $(foreach server,$(left_out),--skip on_$(server))
 say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVERS): every test of $(left_out)",true)
 
-.PHONY: all setup build test lint bench demo errors clean-servers generate release install uninstall deb static msrv
+.PHONY: all setup build test torture lint bench demo errors clean-servers generate release install uninstall deb static msrv
 
 all: build
 
@@ -41,6 +42,13 @@ test: setup
 	@status=0; set -x; \
 	JIT_TEST_SERVERS=$(subst $() ,$(comma),$(strip $(chosen))) cargo test --locked --features failpoints --no-fail-fast -- $(skips) || status=$$?; \
 	{ set +x; } 2>/dev/null; $(say_left_out); exit $$status
+
+SEED ?= 1
+MINUTES ?= 10
+INPUTS ?= 100000
+torture: setup
+	JIT_TORTURE_SEED=$(SEED) JIT_TORTURE_MINUTES=$(MINUTES) JIT_TORTURE_INPUTS=$(INPUTS) \
+	cargo test --locked --features failpoints --test suite -- model:: bad_input:: crash:: $(skips) --nocapture
 
 lint:
 	cargo fmt --check

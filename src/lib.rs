@@ -16,6 +16,7 @@ pub mod audit;
 pub mod cli;
 pub mod commands;
 pub mod engines;
+pub mod failpoint;
 pub mod failure;
 pub mod identity;
 pub mod policy;

@@ -10,14 +10,14 @@ use crate::access::{
 };
 use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, GrantOrder, Report, Verb};
+use crate::failpoint;
 use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::acts::{Verdict, verdict};
 use super::history::Histories;
 use super::target::{Failing, TargetReport};
 use super::{
-    Operator, arrive, clock, commit_each, events, failpoint, look, portions, publish, remember,
-    revoke,
+    Operator, arrive, clock, commit_each, events, look, portions, publish, remember, revoke,
 };
 
 /// Grants what is approved on this target, if grants may be given at all now. `whole`: this is a sweep, whose own

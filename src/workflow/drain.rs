@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::access::{Ended, Now, Person, RequestId, State};
 use crate::audit::event::{Draft, EventKind};
+use crate::failpoint;
 use crate::stores::{
     Change, Content, Deposit, DrainedSubmission, Effect, FindRequests, StoreError,
 };
@@ -11,7 +12,7 @@ use crate::stores::{
 use super::acts::{self, Incoming};
 use super::history::Histories;
 use super::submission::{Act, Submission, Urgency};
-use super::{Operator, events, failpoint};
+use super::{Operator, events};
 
 /// No drain takes longer than this before access is taken and given again.
 const LONGEST: Duration = Duration::from_secs(20);

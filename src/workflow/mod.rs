@@ -9,7 +9,6 @@ pub mod belongs;
 pub mod clock;
 pub mod drain;
 pub mod events;
-pub mod failpoint;
 pub mod history;
 pub mod look;
 pub mod mailbox;

@@ -1,10 +1,23 @@
 //! Many requests, cut into portions: a step needs room for one of them, however many there are.
 
-use crate::access::waves::REQUEST;
+use crate::access::waves::{HEAVIEST, REQUEST};
 use crate::access::{Request, RequestId, State};
 use crate::stores::{FindRequests, StoreError};
 
-use super::{Operator, failpoint};
+use super::Operator;
+
+/// What a portion may weigh. In a test `JIT_PORTION=N` says it, so that a few leases are many portions.
+#[cfg(feature = "failpoints")]
+pub fn heaviest() -> usize {
+    let asked = std::env::var("JIT_PORTION").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(HEAVIEST)
+}
+
+/// What a portion may weigh.
+#[cfg(not(feature = "failpoints"))]
+pub fn heaviest() -> usize {
+    HEAVIEST
+}
 
 /// The requests that are found and fit, neighbours by table so that their statements can be merged.
 pub fn of(
@@ -24,11 +37,11 @@ pub fn of(
     })?;
     found.sort();
     let mut portions: Vec<Vec<RequestId>> = Vec::new();
-    let heaviest = failpoint::portion();
-    let mut weight = heaviest;
+    let most = heaviest();
+    let mut weight = most;
     for (_, id, more) in found {
         match portions.last_mut() {
-            Some(portion) if weight + more <= heaviest => portion.push(id),
+            Some(portion) if weight + more <= most => portion.push(id),
             _ => {
                 weight = 0;
                 portions.push(vec![id]);

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::audit::journal::{self, JournalError, Owed, Source};
+use crate::failpoint;
 use crate::stores::{Ledger, StoreError};
 
 use super::target::Failing;
-use super::{Operator, failpoint, mailbox};
+use super::{Operator, mailbox};
 
 /// How long one operator waits for another that is writing.
 const WAIT: Duration = Duration::from_secs(5);

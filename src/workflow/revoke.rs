@@ -15,12 +15,13 @@ use crate::access::{
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, Verb};
+use crate::failpoint;
 use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::events;
 use super::look::{distinct, explained};
 use super::target::{Failing, TargetReport};
-use super::{Operator, commit_each, failpoint};
+use super::{Operator, commit_each, portions};
 
 use evidence::Evidence;
 use record::{Seen, finish, record, told};
@@ -153,7 +154,7 @@ pub async fn due(
     let now = op.now();
     let mut taken = false;
     let mut worst: Option<Failing> = None;
-    for wave in waves::of(&op.ledger.due_keys(target, &now)?, failpoint::portion()) {
+    for wave in waves::of(&op.ledger.due_keys(target, &now)?, portions::heaviest()) {
         match take(op, target, engine, report, &wave, &now).await {
             Ok(some) => taken |= some,
             Err(Failing::Engine(error)) if error.is_unreachable() => return Err(error.into()),

@@ -14,16 +14,18 @@ const LONGEST: usize = 500;
 #[rustfmt::skip]
 const ROOMS: &[(&str, &[&str])] = &[
     ("access", &[]),
+    ("failpoint", &[]),
     ("yaml", &[]),
     ("policy", &["access", "yaml"]),
     ("audit::event", &["access", "audit::chain"]),
     ("audit::chain", &["access", "audit::event"]),
-    ("audit", &["access", "audit::event", "audit::chain"]),
-    ("engines", &["access"]),
-    ("stores", &["access", "audit::event", "audit::chain", "identity"]),
+    ("audit", &["access", "audit::event", "audit::chain", "failpoint"]),
+    ("engines", &["access", "failpoint"]),
+    ("stores", &["access", "audit::event", "audit::chain", "identity", "failpoint"]),
     ("identity", &["access"]),
     ("workflow", &[
         "access", "policy", "audit", "audit::event", "audit::chain", "engines", "stores", "identity", "failure",
+        "failpoint",
     ]),
     ("failure", &[
         "access", "policy", "audit", "engines", "stores", "workflow", "settings", "identity", "yaml",

@@ -3,6 +3,7 @@
 
 mod audit_first;
 mod audit_trail;
+mod bad_input;
 mod belonging;
 mod clock;
 mod commands;

@@ -143,7 +143,9 @@ fn compare<S: Source>(
         place.end = size;
     } else {
         ftruncate(file, place.end)?;
+        crate::failpoint::reach("tail-cut");
         file.sync_all()?;
+        crate::failpoint::reach("lines-synced");
     }
     Ok(place)
 }

@@ -109,7 +109,10 @@ impl Audit {
                 "it has grown from {end} to {size} bytes by somebody else's writing"
             )));
         }
-        let written = (&self.file).write_all(bytes).and_then(|()| self.sync());
+        let written = (&self.file).write_all(bytes).and_then(|()| {
+            crate::failpoint::reach("lines-written");
+            self.sync()
+        });
         if let Err(error) = written {
             let _ = ftruncate(&self.file, end);
             return Err(error.into());
@@ -118,7 +121,9 @@ impl Audit {
     }
 
     pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_all()
+        self.file.sync_all()?;
+        crate::failpoint::reach("lines-synced");
+        Ok(())
     }
 
     /// Has blocks reserved behind the end, which the next lines then use.

@@ -102,7 +102,9 @@ impl Link {
     /// One statement that changes something, sent once. Call [`Self::ready`] before, so that a connection that was
     /// closed while idle is noticed before anything is sent.
     pub(super) async fn run(&mut self, sql: &str) -> Result<(), EngineError> {
-        self.send(sql, Params::Empty).await.map(drop)
+        let done = self.send(sql, Params::Empty).await.map(drop);
+        crate::failpoint::reach("mysql-sent");
+        done
     }
 
     /// As a prepared statement, which can be only one: text queries would take several.

@@ -152,8 +152,10 @@ pub(super) async fn terminate(
     backends: &[Backend],
 ) -> Result<BTreeMap<i32, String>, EngineError> {
     let sends = backends.iter().map(Backend::end).collect();
+    let answers = link.pipeline(sends).await;
+    crate::failpoint::reach("postgres-session-ended");
     let mut refused = BTreeMap::new();
-    for (backend, answer) in backends.iter().zip(link.pipeline(sends).await) {
+    for (backend, answer) in backends.iter().zip(answers) {
         match answer {
             Ok(_) => {}
             Err(Fault::Refused { .. }) => {
@@ -180,6 +182,7 @@ async fn terminate_as_signaller(
             Send::Run("COMMIT".to_owned()),
         ])
         .await;
+    crate::failpoint::reach("postgres-session-ended");
     for answer in answers {
         match answer {
             Ok(_) => {}

@@ -234,7 +234,10 @@ impl InboxTrait for Mailboxes {
             }
         }
         match unlinkat(&folder, place.name.as_c_str(), AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Ok(()) | Err(Errno::NOENT) => {
+                crate::failpoint::reach("deposit-discarded");
+                Ok(())
+            }
             Err(Errno::ISDIR) => set_aside(&folder, &place.name).map_err(|e| unreadable(&path, e)),
             Err(error) => Err(super::unwritable(&path, error)),
         }
@@ -293,6 +296,7 @@ fn put(folder: &OwnedFd, view: &[u8]) -> std::io::Result<()> {
             }
             done => done?,
         }
+        crate::failpoint::reach("view-published");
         Ok(())
     });
     if written.is_err() {
@@ -310,11 +314,15 @@ fn write(folder: &OwnedFd, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let flags = FILE | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
     let file = openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?;
     fchmod(&file, Mode::from_raw_mode(0o644))?;
-    File::from(file).write_all(bytes)
+    File::from(file).write_all(bytes)?;
+    crate::failpoint::reach("view-written");
+    Ok(())
 }
 
 /// A folder where a file should be: its owner put it there, it may be full, so it is only moved out of the way.
 fn set_aside(folder: impl AsFd, name: &CStr) -> Result<(), Errno> {
     let aside = format!(".aside.{:08x}", getrandom::u32().unwrap_or(0));
-    renameat(&folder, name, &folder, &aside)
+    renameat(&folder, name, &folder, &aside)?;
+    crate::failpoint::reach("set-aside");
+    Ok(())
 }

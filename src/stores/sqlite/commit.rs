@@ -30,6 +30,7 @@ impl SqliteLedger {
                 Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
             let done = work(&transaction)?;
             transaction.commit()?;
+            crate::failpoint::reach("ledger-committed");
             Ok::<T, Fault>(done)
         };
         match once() {

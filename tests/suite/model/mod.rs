@@ -5,6 +5,7 @@
 //! as it is told.
 
 mod play;
+mod points;
 mod step;
 mod sweep;
 mod world;
@@ -17,6 +18,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::support::on_every_server;
 use crate::support::server::Server;
+use crate::support::torture;
 
 use play::{FIGURES, play};
 use step::{Step, sequence};
@@ -25,27 +27,19 @@ on_every_server!(what_can_be_read_is_what_the_model_says);
 
 /// Steps of a random sequence.
 const LONGEST: usize = 40;
-/// The seed of the random sequences of `make test`.
-const SEED: u64 = 5;
+/// No failing sequence is made shorter for longer than this.
+const SHRINKING: Duration = Duration::from_secs(120);
 
 fn what_can_be_read_is_what_the_model_says(server: &Server) {
     // One of its own: it is killed.
     let server = server.another(&[]);
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let seed = number("JIT_TORTURE_SEED").unwrap_or(SEED);
     let begun = Instant::now();
-    match number("JIT_TORTURE_MINUTES") {
-        None => random(&server, seed),
-        Some(minutes) => {
-            let mut seed = seed;
-            while begun.elapsed() < Duration::from_secs(60 * minutes) {
-                random(&server, seed);
-                seed += 1;
-            }
-        }
+    for chance in torture::rounds(1) {
+        random(&server, torture::seed() + chance.round);
     }
     eprintln!(
-        "{server:?}: seed {seed}, {:.0} s; so far {} sequences, {} steps, {} sweeps, {} kills of jit, {} of a server",
+        "{server:?}: from seed {}, {:.0} s; so far {} sequences, {} steps, {} sweeps, {} kills of jit, {} of a server",
+        torture::seed(),
         begun.elapsed().as_secs_f64(),
         FIGURES.sequences.load(Ordering::Relaxed),
         FIGURES.steps.load(Ordering::Relaxed),
@@ -61,26 +55,32 @@ fn random(server: &Server, seed: u64) {
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let mut tree = sequence(LONGEST).new_tree(&mut runner).expect("a sequence");
-    let Err(mut why) = attempt(server, &tree.current()) else {
+    let steps = sequence(LONGEST)
+        .new_tree(&mut runner)
+        .expect("a sequence")
+        .current();
+    let Err(mut why) = attempt(server, &steps) else {
         return;
     };
     let begun = Instant::now();
-    let length = tree.current().len();
-    let mut shortest = tree.current();
-    let mut smaller = tree.simplify();
-    while smaller && begun.elapsed() < Duration::from_secs(300) {
-        match attempt(server, &tree.current()) {
-            Err(said) => {
-                shortest = tree.current();
-                why = said;
-                smaller = tree.simplify();
+    let mut shortest = steps.clone();
+    // Steps are taken out by halves, quarters and so on: what fails again is kept.
+    let mut chunk = steps.len() / 2;
+    while chunk > 0 && begun.elapsed() < SHRINKING {
+        let mut at = 0;
+        while at < shortest.len() && begun.elapsed() < SHRINKING {
+            let mut fewer = shortest.clone();
+            fewer.drain(at..(at + chunk).min(fewer.len()));
+            match attempt(server, &fewer) {
+                Err(said) => (shortest, why) = (fewer, said),
+                Ok(()) => at += chunk,
             }
-            Ok(()) => smaller = tree.complicate(),
         }
+        chunk /= 2;
     }
     panic!(
-        "seed {seed}, {length} steps, shrunk to {}:\n{}\n{why}",
+        "seed {seed}, {} steps, shrunk to {}:\n{}\n{why}",
+        steps.len(),
         shortest.len(),
         serde_json::to_string(&shortest).expect("plain data")
     );

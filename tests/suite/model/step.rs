@@ -1,7 +1,7 @@
 //! What can happen, as data: a person's act, a DBA's statement, a sweep, a fault. Every step may come at any time;
 //! where it makes no sense it does nothing, so that a failing sequence stays one when steps are taken out of it.
 
-use jit::workflow::failpoint::PLACES;
+use jit::failpoint::PLACES;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,7 @@ pub enum Step {
     /// SIGKILL at the `nth` time that this place is reached; then what a DBA does; then a sweep.
     KilledAt {
         place: String,
-        nth: u8,
+        nth: usize,
         then: Option<Dba>,
     },
     /// SIGKILL after so many milliseconds.
@@ -180,7 +180,9 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let fault = prop_oneof![
         1 => Just(Step::TwoSweeps),
-        4 => (prop::sample::select(PLACES), 1..4_u8, prop::option::weighted(0.4, dba()))
+        5 => (1..60_usize, prop::option::weighted(0.4, dba()))
+            .prop_map(|(nth, then)| Step::KilledAt { place: "any".to_owned(), nth, then }),
+        2 => (prop::sample::select(PLACES), 1..4_usize, prop::option::weighted(0.4, dba()))
             .prop_map(|(place, nth, then)| Step::KilledAt { place: place.to_owned(), nth, then }),
         2 => (20..250_u16, prop::option::weighted(0.4, dba()))
             .prop_map(|(millis, then)| Step::KilledAfter { millis, then }),

@@ -466,7 +466,12 @@ impl World {
                     }
                 })
                 .collect();
-            on_the_way.extend(worlds.iter().cloned());
+            if worlds
+                .iter()
+                .any(|world| world.requests[nth] != self.requests[nth])
+            {
+                on_the_way.extend(worlds.iter().cloned());
+            }
         }
         worlds
     }

@@ -29,6 +29,7 @@ pub mod rust;
 pub mod server;
 pub mod shop;
 pub mod terminal;
+pub mod torture;
 
 pub use client::{Login, Refused, Rows, Session};
 pub use server::{Kind, Server};

@@ -15,10 +15,12 @@ use super::{Done, Failure, changed, is_passing, lost};
 const XACT_STATUS: &str = include_str!("../sql/xact_status.sql");
 
 pub(super) async fn commit(link: &Link, xid: String) -> Result<Done, Failure> {
+    crate::failpoint::reach("postgres-uncommitted");
     let mut answers = link
         .pipeline(vec![Send::Run("COMMIT".to_owned()), status(&xid)])
         .await
         .into_iter();
+    crate::failpoint::reach("postgres-committed");
     let (committed, told) = (answers.next(), answers.next());
     match committed {
         Some(Ok(_)) => {}

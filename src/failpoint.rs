@@ -1,13 +1,10 @@
-//! Places where a test may kill or hold the program, between any two effects. Compiled only with the feature
-//! `failpoints`, which only the tests use; without it a place is nothing at all.
+//! Places where a test may kill or hold the program: one behind every effect, where the lower rooms have it, and some
+//! more between the steps of a story. A test finds every effect in the source and wants its place beside it.
+//! Compiled only with the feature `failpoints`, which only the tests use; without it a place is nothing at all.
 //!
 //! `JIT_FAILPOINT=place=kill` ends the process there as SIGKILL does, `place=kill:N` where it comes there for the Nth
-//! time; `place=wait:FILE` holds it until FILE is there, and `place=slow:MILLISECONDS` makes it take that long each
-//! time.
-//!
-//! `JIT_PORTION=N` makes what is due or approved go in portions of that weight, so that a few leases are many portions.
-
-use crate::access::waves::HEAVIEST;
+//! time; `any=kill:N` counts all places; `place=wait:FILE` holds it until FILE is there, `place=slow:MILLISECONDS`
+//! makes it take that long each time, and `any=note:FILE` writes down the places it comes to.
 
 /// Every place, for the test that goes through them all.
 pub const PLACES: &[&str] = &[
@@ -20,6 +17,18 @@ pub const PLACES: &[&str] = &[
     "revoke-sent",
     "revoke-recorded",
     "journal-written",
+    "ledger-committed",
+    "lines-written",
+    "lines-synced",
+    "tail-cut",
+    "deposit-discarded",
+    "set-aside",
+    "view-written",
+    "view-published",
+    "postgres-uncommitted",
+    "postgres-committed",
+    "postgres-session-ended",
+    "mysql-sent",
 ];
 
 /// Marks a place. The name must stand in [`PLACES`].
@@ -32,7 +41,7 @@ pub fn reach(place: &str) {
     let Some((name, what)) = wanted.split_once('=') else {
         return;
     };
-    if name != place {
+    if name != place && name != "any" {
         return;
     }
     if let Some(nth) = what.strip_prefix("kill") {
@@ -49,6 +58,13 @@ pub fn reach(place: &str) {
         while !std::path::Path::new(file).exists() {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
+    } else if let Some(file) = what.strip_prefix("note:") {
+        use std::io::Write;
+        let noted = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(file);
+        let _ = noted.and_then(|mut file| writeln!(file, "{place}"));
     } else if let Some(Ok(time)) = what.strip_prefix("slow:").map(str::parse) {
         std::thread::sleep(std::time::Duration::from_millis(time));
     }
@@ -58,17 +74,3 @@ pub fn reach(place: &str) {
 #[cfg(not(feature = "failpoints"))]
 #[inline]
 pub fn reach(_place: &str) {}
-
-/// What a portion may weigh.
-#[cfg(feature = "failpoints")]
-pub fn portion() -> usize {
-    let asked = std::env::var("JIT_PORTION").ok();
-    asked.and_then(|text| text.parse().ok()).unwrap_or(HEAVIEST)
-}
-
-/// What a portion may weigh.
-#[cfg(not(feature = "failpoints"))]
-#[inline]
-pub fn portion() -> usize {
-    HEAVIEST
-}
