@@ -27,7 +27,8 @@ pub fn policies(bytes: &[u8]) -> bool {
 
 pub fn settings(bytes: &[u8]) -> bool {
     let folder = std::env::temp_dir().join(format!("jit-bad-input-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
+    // The template names it.
+    std::fs::create_dir_all(folder.join("policies")).expect("a folder");
     let path = folder.join("config.yaml");
     std::fs::write(&path, bytes).expect("our own folder");
     let nowhere = PathBuf::from("/nowhere");
@@ -41,6 +42,7 @@ pub fn settings(bytes: &[u8]) -> bool {
         var_log: nowhere,
     };
     let loaded = settings::load(&places);
+    let _ = std::fs::remove_dir_all(&folder);
     if let Err(error) = &loaded {
         assert!(!error.to_string().is_empty(), "an error says what is wrong");
     }
