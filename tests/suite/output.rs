@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::support::forge;
 use crate::support::jit::run;
 use crate::support::on_postgres;
-use crate::support::people::{alice, carol, cron};
+use crate::support::people::{Person, alice, carol, cron, dave};
 use crate::support::server::Server;
 use crate::support::shop::Shop;
 
@@ -12,7 +13,49 @@ on_postgres!(
     exit_codes_are_the_documented_ones,
     json_is_alone_on_standard_output,
     a_prefix_of_several_ids_is_an_error,
+    of_very_many_requests_those_who_decide_see_all,
 );
+
+/// A mailbox has a hundred of one's own open requests in full and the others in short; what awaits somebody is always
+/// whole, for nobody may approve what was not shown.
+fn of_very_many_requests_those_who_decide_see_all(server: &Server) {
+    const MANY: usize = 105;
+    let shop = Shop::on(server);
+    shop.jit(&dave(), &["list"]).ok();
+    for number in 0..MANY {
+        let mut act = shop.ask_act(&["email"], "1h");
+        act["purpose"] = Value::Null;
+        act["reason"] = json!(format!("reason {number}"));
+        let name = format!("1{number:012}-x.json");
+        shop.drop_into(&alice(), &name, &forge::submission(act));
+    }
+    shop.sweep().ok();
+    let requests = |person: &Person, which: &[&str]| -> Vec<Value> {
+        let list = [&["list", "-o", "json"], which].concat();
+        let seen = shop.jit(person, &list).ok().json();
+        seen.as_array().expect("a list").clone()
+    };
+    let mine = requests(&alice(), &[]);
+    assert_eq!(mine.len(), MANY);
+    let short: Vec<&Value> = mine.iter().filter(|one| one["reason"] == "").collect();
+    assert_eq!(short.len(), MANY - 100);
+    let id = short[0]["id"].as_str().expect("an id");
+    shop.jit(&alice(), &["show", id])
+        .ok()
+        .says("the rest is left out of your mailbox");
+    let awaiting = requests(&dave(), &["--awaiting-me"]);
+    assert_eq!(awaiting.len(), MANY);
+    for one in &awaiting {
+        let reason = one["reason"].as_str().expect("text");
+        assert!(reason.starts_with("reason "), "{one}");
+        assert!(!one["digest"].as_str().expect("text").is_empty(), "{one}");
+        assert!(!one["sql"].as_array().expect("a list").is_empty(), "{one}");
+    }
+    // What is short can be withdrawn all the same.
+    shop.jit(&alice(), &["cancel", id]).ok();
+    shop.sweep().ok();
+    assert_eq!(requests(&alice(), &[]).len(), MANY - 1);
+}
 
 fn exit_codes_are_the_documented_ones(server: &Server) {
     let shop = Shop::on(server);
