@@ -359,11 +359,10 @@ fn bad_durations_and_times_are_usage_errors(server: &Server) {
         shop.events("requested").is_empty(),
         "nothing of it was handed in"
     );
-    // A time of day is the next such time, and is said in full.
-    let at = (chrono::Utc::now() + chrono::Duration::minutes(90))
-        .format("%H:%M")
-        .to_string();
-    request(
+    // A time of day is the next such time, and is said in full where it is not today's.
+    let then = chrono::Utc::now() + chrono::Duration::minutes(90);
+    let at = then.format("%H:%M").to_string();
+    let said = request(
         &shop,
         &alice(),
         &[
@@ -376,8 +375,12 @@ fn bad_durations_and_times_are_usage_errors(server: &Server) {
             "support",
         ],
     )
-    .ok()
-    .says(&format!("until {at}"));
+    .ok();
+    let in_full = then.format("until %Y-%m-%d %H:%M").to_string();
+    assert!(
+        said.err.contains(&format!("until {at}")) || said.err.contains(&in_full),
+        "{said}"
+    );
 }
 
 fn a_dry_run_records_nothing(server: &Server) {

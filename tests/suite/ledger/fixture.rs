@@ -129,7 +129,7 @@ fn program() -> &'static Path {
         fs::create_dir_all(&folder).unwrap();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
         let copy = folder.join("suite");
-        fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+        crate::support::copy_program(&std::env::current_exe().unwrap(), &copy);
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
         copy
     })

@@ -213,7 +213,7 @@ pub fn program() -> &'static Path {
         let copy = folder.join("jit");
         let built = std::env::var_os("JIT_TEST_PROGRAM")
             .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_jit")), PathBuf::from);
-        fs::copy(&built, &copy).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
+        super::copy_program(&built, &copy);
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("own file");
         copy
     })

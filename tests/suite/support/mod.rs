@@ -150,3 +150,15 @@ pub fn unique() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
+
+/// Copies a program that is to be run. Not by ourselves: a child of another test would inherit the file while it is open
+/// for writing, and then it cannot be run ("Text file busy").
+#[track_caller]
+pub fn copy_program(from: &std::path::Path, to: &std::path::Path) {
+    let copied = std::process::Command::new("cp").arg(from).arg(to).status();
+    assert!(
+        copied.is_ok_and(|status| status.success()),
+        "cannot copy {}",
+        from.display()
+    );
+}
