@@ -107,6 +107,8 @@ fn settled(text: &str) -> String {
         ),
         (r"\d{4}-\d\d-\d\d \d\d:\d\d ", "2026-11-24 10:15 "),
         (r"\(in \d+m( \d+s)?\)", "(in 9m)"),
+        // Shortly before midnight the same instant has a date.
+        (r"2026-11-24 10:15 \(in 9m\)", "10:15 (in 9m)"),
         (r"\(in 23h \d+m( \d+s)?\)", "(in 1d)"),
         (r"\b(9m|10m)( \d{1,2}s)? +", "9m 59s  "),
         (r"\(?(1d|23h \d\dm)\)? +alice", "(23h 59m)  alice"),

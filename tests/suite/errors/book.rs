@@ -120,6 +120,8 @@ impl Mask {
             (r"\d{4}-\d\d-\d\d \d\d:\d\d ", "2026-11-24 09:15 "),
             (r"\b\d\d:\d\d \(", "09:15 ("),
             (r"\(in \d+m( \d+s)?\)", "(in 59m)"),
+            // Within an hour of midnight the same instant has a date.
+            (r"2026-11-24 09:15 \(in 59m\)", "09:15 (in 59m)"),
             (r"\(in 23h \d+m( \d+s)?\)", "(in 1d)"),
             (r"\d\.\d s:", "0.1 s:"),
             (r"within \d+ms", "within 1ms"),
