@@ -78,7 +78,9 @@ pub struct Plan {
 /// - `observed`: the catalog's standing of each privilege; a due lease whose privilege is missing here is left
 ///   for the next sweep.
 ///
-/// The lease that covers another is the live one that is not due and expires last.
+/// The lease that covers another is the live one that is not due and expires last. A lease that is disputed stays so
+/// until a person settles it or its privilege is gone, and every due lease of the privilege with it: our own next
+/// statement on the account's table wipes the trace by which the dispute was seen.
 pub fn plan(
     now: &Now,
     live: &[Lease],
@@ -87,7 +89,11 @@ pub fn plan(
 ) -> Plan {
     let mut plan = Plan::default();
     let mut covering: HashMap<PrivilegeKey, &Lease> = HashMap::new();
+    let mut disputes: HashMap<PrivilegeKey, &str> = HashMap::new();
     for lease in live {
+        if let LeaseState::Disputed { why } = &lease.state {
+            disputes.entry(lease.key()).or_insert(why);
+        }
         if lease.state.is_live() && due(lease).is_none() && !lease.is_due(now) {
             let best = covering.entry(lease.key()).or_insert(lease);
             if lease.expires_at > best.expires_at {
@@ -103,7 +109,8 @@ pub fn plan(
             continue;
         };
         let key = lease.key();
-        if let Some(other) = covering.get(&key) {
+        let is_disputed = matches!(lease.state, LeaseState::Disputed { .. });
+        if let Some(other) = covering.get(&key).filter(|_| !is_disputed) {
             plan.settled.push(Settled {
                 lease: lease.id.clone(),
                 how: Settlement::Covered {
@@ -132,10 +139,12 @@ pub fn plan(
             Some(Standing::Held {
                 named, contested, ..
             }) => {
-                if let Some(why) = contested {
+                if let Some(why) = disputes.get(&key).copied().or(contested.as_deref()) {
                     plan.settled.push(Settled {
                         lease: lease.id.clone(),
-                        how: Settlement::Disputed { why: why.clone() },
+                        how: Settlement::Disputed {
+                            why: why.to_owned(),
+                        },
                     });
                     continue;
                 }
@@ -409,6 +418,47 @@ mod tests {
         let plan = plan(&now(), &leases, &|_| Some(Urgency::Usual), &observed);
         assert!(plan.steps.is_empty() && plan.revoked.is_empty());
         assert!(matches!(plan.settled[0].how, Settlement::Disputed { .. }));
+    }
+
+    #[test]
+    fn a_dispute_lasts_until_it_is_settled_or_its_privilege_is_gone() {
+        let disputed = |mut lease: Lease| {
+            let why = "dave granted it".into();
+            lease.state = LeaseState::Disputed { why };
+            lease
+        };
+        let ends = |plan: &Plan, lease: &Lease| {
+            let of = |settled: &&Settled| settled.lease == lease.id;
+            plan.settled.iter().find(of).map(|s| s.how.clone())
+        };
+        let why = || {
+            Some(Settlement::Disputed {
+                why: "dave granted it".into(),
+            })
+        };
+
+        // The catalog shows nothing of it any more; another due lease of the same is no way round it.
+        let leases = [disputed(lease(1, 7, 1, 5, -1)), lease(2, 7, 1, 5, -1)];
+        let plan = planned(&leases);
+        assert!(plan.steps.is_empty() && plan.revoked.is_empty());
+        assert_eq!(ends(&plan, &leases[0]), why());
+        assert_eq!(ends(&plan, &leases[1]), why());
+
+        // One that goes on does not end it, and is disputed when its own time comes.
+        let leases = [disputed(lease(1, 7, 1, 5, -1)), lease(2, 7, 1, 5, 60)];
+        assert_eq!(ends(&planned(&leases), &leases[0]), why());
+        let leases = [lease(1, 7, 1, 5, -1), disputed(lease(2, 7, 1, 5, 60))];
+        let covered = Some(Settlement::Covered { by: id(2) });
+        assert_eq!(ends(&planned(&leases), &leases[0]), covered);
+
+        let leases = [disputed(lease(1, 7, 1, 5, -1))];
+        let named = leases[0].privilege.named.clone();
+        let observed = HashMap::from([(leases[0].key(), Standing::Absent { named })]);
+        let plan = super::plan(&now(), &leases, &when_due, &observed);
+        assert!(matches!(
+            ends(&plan, &leases[0]),
+            Some(Settlement::Gone { .. })
+        ));
     }
 
     #[test]

@@ -108,6 +108,30 @@ impl Identity {
     }
 }
 
+/// A GRANT or REVOKE of one privilege also marks this: on MySQL and MariaDB an account has one row for each table,
+/// which says whose hand was last there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Hand {
+    database: String,
+    table: String,
+    user: String,
+    host: String,
+}
+
+impl PrivilegeKey {
+    /// `None` on Postgres, where each row names its own grantor.
+    pub fn hand(&self) -> Option<Hand> {
+        let [database, table, _, user, host]: [String; 5] =
+            serde_json::from_str(self.0.strip_prefix("my:")?).ok()?;
+        Some(Hand {
+            database,
+            table,
+            user,
+            host,
+        })
+    }
+}
+
 /// The names of a privilege at one moment: for people, for SQL, and to notice that they have changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Named {

@@ -47,8 +47,8 @@ pub enum FindLeases {
     /// Live ones of these requests on a target; and every other live lease that shares a privilege key with one of
     /// them.
     OfWithSharers(TargetName, Vec<RequestId>),
-    /// Live ones of a target with one of these keys.
-    LiveWithKeys(TargetName, Vec<PrivilegeKey>),
+    /// Live ones of a target with one of these keys whose GRANT is on record: held or disputed, not owed.
+    GivenWithKeys(TargetName, Vec<PrivilegeKey>),
     /// Ended ones of a target, ended at or after this instant.
     EndedSince(TargetName, At),
 }

@@ -17,7 +17,8 @@ use super::acts::{Verdict, verdict};
 use super::history::Histories;
 use super::target::{Failing, TargetReport};
 use super::{
-    Operator, arrive, clock, commit_each, events, look, portions, publish, remember, revoke,
+    Operator, arrive, clock, commit_each, disputes, events, look, portions, publish, remember,
+    revoke,
 };
 
 /// Grants what is approved on this target, if grants may be given at all now. `whole`: this is a sweep, whose own
@@ -270,6 +271,9 @@ pub async fn carry_out(
             privileges: intent.leases.iter().map(|l| l.privilege.clone()).collect(),
         })
         .collect();
+    let target = &intents[0].request.target;
+    let ordered = orders.iter().flat_map(|order| &order.privileges);
+    disputes::note(op, target, engine, ordered).await?;
     let reports = engine.grant(&orders).await;
     failpoint::reach("grant-sent");
     let privileges = look::distinct(intents.iter().flat_map(|intent| &intent.leases));
@@ -460,7 +464,7 @@ fn sharers(
     let keys = stamped.keys().map(|key| (*key).clone()).collect();
     Ok(op
         .ledger
-        .leases(&FindLeases::LiveWithKeys(target.clone(), keys))?
+        .leases(&FindLeases::GivenWithKeys(target.clone(), keys))?
         .into_iter()
         .filter(|lease| !own.contains(&lease.id.request) && lease.privilege.stamp.is_some())
         .map(|mut lease| {

@@ -7,6 +7,7 @@ pub mod acts;
 pub mod arrive;
 pub mod belongs;
 pub mod clock;
+pub mod disputes;
 pub mod drain;
 pub mod events;
 pub mod history;

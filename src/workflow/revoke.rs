@@ -18,10 +18,9 @@ use crate::engines::{Engine, Verb};
 use crate::failpoint;
 use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
-use super::events;
 use super::look::{distinct, explained};
 use super::target::{Failing, TargetReport};
-use super::{Operator, commit_each, portions};
+use super::{Operator, commit_each, disputes, events, portions};
 
 use evidence::Evidence;
 use record::{Seen, finish, record, told};
@@ -110,6 +109,15 @@ impl Due {
             true => Urgency::Pressing,
             false => Urgency::Usual,
         })
+    }
+
+    /// Leases whose state was saved meanwhile.
+    fn took_state(&mut self, mut states: HashMap<LeaseId, LeaseState>) {
+        for lease in &mut self.leases {
+            if let Some(state) = states.remove(&lease.id) {
+                lease.state = state;
+            }
+        }
     }
 
     fn due(&self, now: &Now) -> Vec<&Lease> {
@@ -221,14 +229,20 @@ async fn take(
     }
 
     let plan = plan(op, target, &due, now, engine).await?;
-    let reports = engine.revoke(&plan.steps).await;
-    report.ended(&reports);
-    failpoint::reach("revoke-sent");
     let taken: Vec<Privilege> = plan
         .steps
         .iter()
         .flat_map(|step| step.privileges.iter().cloned())
         .collect();
+    match disputes::note(op, target, engine, &taken).await {
+        Ok(states) => due.took_state(states),
+        // The REVOKEs of what is due go on.
+        Err(Failing::Ledger(error)) => report.ledger_error(&error),
+        Err(error) => return Err(error),
+    }
+    let reports = engine.revoke(&plan.steps).await;
+    report.ended(&reports);
+    failpoint::reach("revoke-sent");
     let after = if taken.is_empty() {
         HashMap::new()
     } else {

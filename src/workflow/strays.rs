@@ -9,7 +9,7 @@ use crate::engines::{Engine, Verb};
 use crate::stores::{Change, FindLeases};
 
 use super::target::{Failing, TargetReport};
-use super::{Operator, look};
+use super::{Operator, disputes, look};
 
 /// What ended within this span is looked at again: a statement that was lost on the way may still arrive.
 const LATELY: Ttl = Ttl::from_secs(24 * 3600);
@@ -37,6 +37,7 @@ pub async fn take(
     if strays.is_empty() {
         return Ok(());
     }
+    disputes::note(op, target, engine, &strays).await?;
     let steps = plan::steps_for(strays.clone());
     let answers = engine.revoke(&steps).await;
     report.ended(&answers);

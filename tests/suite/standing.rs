@@ -184,7 +184,119 @@ on_mysql_and_mariadb!(
     a_grant_of_somebody_else_during_a_lease_is_kept_until_a_person_settles_it,
     a_disputed_column_can_be_taken_all_the_same,
     a_column_that_goes_from_one_to_another_in_one_second_is_not_disputed,
+    a_dispute_is_not_forgotten_when_jit_is_at_the_table_again,
+    what_somebody_else_granted_is_seen_before_jit_wipes_its_trace,
+    what_is_left_standing_outlives_a_lease_that_goes_on,
 );
+
+/// The DBA grants alice's leased column too, in a second of its own: the catalog's clock ticks in seconds.
+fn granted_by_the_dba_too(shop: &Shop, column: &str) {
+    std::thread::sleep(Duration::from_millis(1100));
+    shop.dba(&format!(
+        "GRANT SELECT ({column}) ON {} TO {}",
+        shop.table("customers"),
+        shop.account("jitalice")
+    ));
+    std::thread::sleep(Duration::from_millis(1100));
+}
+
+fn a_dispute_is_not_forgotten_when_jit_is_at_the_table_again(server: &Server) {
+    let shop = Shop::on(server);
+    let id = shop.lease(&alice(), "email", "1h");
+    granted_by_the_dba_too(&shop, "email");
+    shop.jit(&alice(), &["return", &id]).ok();
+    shop.sweep().exit(6).says("OVERDUE");
+
+    let other = shop.ask(&alice(), "phone", "1h", &["--purpose", "support"]);
+    shop.sweep().exit(6);
+    assert_eq!(shop.state(&other), "active");
+    shop.jit(&alice(), &["return", &other]).ok();
+    shop.sweep().exit(6);
+    assert_eq!(shop.state(&other), "ended");
+    assert!(!shop.reads("jitalice", "phone") && shop.reads("jitalice", "email"));
+    shop.sweep().exit(6);
+    assert!(shop.reads("jitalice", "email"), "until a person settles it");
+    assert_eq!(shop.events("kept").len(), 1, "said once");
+    shop.jit(
+        &carol(),
+        &["revoke", &id, "--keep-standing", "--reason", "it is theirs"],
+    )
+    .ok();
+    shop.sweep().ok();
+    assert_eq!(shop.state(&id), "ended");
+    assert!(shop.reads("jitalice", "email"));
+    shop.audit_is_sound();
+}
+
+fn what_somebody_else_granted_is_seen_before_jit_wipes_its_trace(server: &Server) {
+    for column in ["phone", "email"] {
+        let shop = Shop::on(server);
+        let id = shop.lease(&alice(), "email", "1h");
+        granted_by_the_dba_too(&shop, "email");
+        // Our next GRANT on the account's table: of another column, and of the very same.
+        let other = shop.lease(&alice(), column, "2h");
+        assert_eq!(shop.events("kept").len(), 1, "it is told at once");
+        shop.jit(
+            &carol(),
+            &["revoke", &id, "--keep-standing", "--reason", "it is theirs"],
+        )
+        .exit(4)
+        .says("goes on");
+        shop.jit(&alice(), &["return", &other]).ok();
+        shop.sweep().ok();
+        assert_eq!(shop.state(&other), "ended");
+        shop.jit(&alice(), &["return", &id]).ok();
+        shop.sweep().exit(6).says("OVERDUE");
+        assert!(shop.reads("jitalice", "email"), "beside {column}");
+        // One is the dispute; the other, of the same column, that the second lease was covered by the first.
+        let kept = if column == "phone" { 1 } else { 2 };
+        assert_eq!(shop.events("kept").len(), kept);
+        shop.jit(
+            &carol(),
+            &["revoke", &id, "--take", "--reason", "a mistake"],
+        )
+        .ok();
+        shop.sweep().ok();
+        for id in [&id, &other] {
+            assert_eq!(shop.state(id), "ended");
+        }
+        assert!(!shop.reads("jitalice", "email"));
+        shop.audit_is_sound();
+    }
+}
+
+fn what_is_left_standing_outlives_a_lease_that_goes_on(server: &Server) {
+    let shop = Shop::on(server);
+    let id = shop.lease(&alice(), "email", "1h");
+    granted_by_the_dba_too(&shop, "email");
+    shop.jit(&alice(), &["return", &id]).ok();
+    shop.sweep().exit(6);
+    let other = shop.ask(&alice(), "email", "2h", &["--purpose", "support"]);
+    shop.sweep().exit(6);
+    shop.jit(
+        &carol(),
+        &["revoke", &id, "--keep-standing", "--reason", "it is theirs"],
+    )
+    .ok();
+    shop.sweep().ok();
+    assert_eq!(
+        (shop.state(&id), shop.state(&other)),
+        ("ended".into(), "active".into())
+    );
+    shop.jit(&alice(), &["return", &other]).ok();
+    shop.sweep()
+        .exit(6)
+        .says("carol has left the same standing");
+    assert!(shop.reads("jitalice", "email"));
+    shop.jit(
+        &carol(),
+        &["revoke", &other, "--keep-standing", "--reason", "as before"],
+    )
+    .ok();
+    shop.sweep().ok();
+    assert!(shop.reads("jitalice", "email"));
+    shop.audit_is_sound();
+}
 
 /// Alice gives it back as bob receives it, in one sweep. To MySQL's catalog that looks like a renamed account.
 fn a_column_that_goes_from_one_to_another_in_one_second_is_not_disputed(server: &Server) {

@@ -97,9 +97,9 @@ impl SqliteLedger {
                     ":requests": serde_json::to_string(requests)?,
                 },
             ),
-            FindLeases::LiveWithKeys(target, keys) => rows::documents(
+            FindLeases::GivenWithKeys(target, keys) => rows::documents(
                 connection,
-                sql::LEASES_LIVE_WITH_KEYS,
+                sql::LEASES_GIVEN_WITH_KEYS,
                 named_params! { ":target": target.0, ":keys": serde_json::to_string(keys)? },
             ),
             FindLeases::EndedSince(target, since) => rows::documents(

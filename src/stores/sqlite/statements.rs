@@ -33,7 +33,7 @@ sql! {
     LEASES_LIVE = "leases_live", include_str!("sql/leases_live.sql");
     LEASES_LIVE_OF_REQUESTS = "leases_live_of_requests", include_str!("sql/leases_live_of_requests.sql");
     LEASES_LIVE_OF_TARGET = "leases_live_of_target", include_str!("sql/leases_live_of_target.sql");
-    LEASES_LIVE_WITH_KEYS = "leases_live_with_keys", include_str!("sql/leases_live_with_keys.sql");
+    LEASES_GIVEN_WITH_KEYS = "leases_given_with_keys", include_str!("sql/leases_given_with_keys.sql");
     LEASES_OF = "leases_of", include_str!("sql/leases_of.sql");
     LEDGER_ID = "ledger_id", include_str!("sql/ledger_id.sql");
     LEDGER_INSERT = "ledger_insert", include_str!("sql/ledger_insert.sql");
@@ -174,7 +174,7 @@ mod tests {
                 "SEARCH l USING INDEX leases_by_key (target=? AND key=?)",
             ),
             (
-                sql::LEASES_LIVE_WITH_KEYS,
+                sql::LEASES_GIVEN_WITH_KEYS,
                 "SEARCH l USING INDEX leases_by_key (target=? AND key=?)",
             ),
             (

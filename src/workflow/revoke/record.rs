@@ -163,12 +163,12 @@ pub fn record(
                     open += 1;
                     report.trouble(lease, &why, now.at);
                     let state = LeaseState::Disputed { why: why.clone() };
+                    let lines = troubles
+                        .entry((subject, why))
+                        .or_insert((EventKind::Kept, Vec::new()));
+                    // That it is disputed is in the trail already where its state says so.
                     if lease.state != state {
-                        troubles
-                            .entry((subject, why))
-                            .or_insert((EventKind::Kept, Vec::new()))
-                            .1
-                            .push(lease);
+                        lines.1.push(lease);
                         change.effects.push(Effect::SaveLease(Box::new(Lease {
                             state,
                             ..lease.clone()
@@ -205,6 +205,9 @@ pub fn record(
             // Said once, not at every sweep: the audit trail stays readable while somebody mends it. What we did to a
             // session is always said.
             for ((subject, why), (kind, leases)) in &troubles {
+                if leases.is_empty() {
+                    continue;
+                }
                 let mut line = events::of_leases(
                     *kind,
                     &op.itself(),

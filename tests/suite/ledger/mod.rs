@@ -722,8 +722,16 @@ fn due_leases_come_with_all_that_share_their_privileges() {
         5
     );
     let key = lease(1, 0, 1, 0).key();
-    let with = FindLeases::LiveWithKeys(target(1), vec![key.clone(), key]);
-    assert_eq!(ledger.leases(&with).unwrap().len(), 2);
+    let with = FindLeases::GivenWithKeys(target(1), vec![key.clone(), key.clone()]);
+    assert_eq!(ledger.leases(&with).unwrap(), [], "both are owed");
+    let live = ledger.leases(&FindLeases::Live(Some(target(1)))).unwrap();
+    let mut sharing = live.into_iter().filter(|lease| lease.key() == key);
+    let (mut held, owed) = (sharing.next().unwrap(), sharing.next().unwrap());
+    held.state = LeaseState::Held;
+    let save = Effect::SaveLease(Box::new(held.clone()));
+    ledger.commit(&now(2), effects(vec![save])).unwrap();
+    assert_eq!(ledger.leases(&with).unwrap(), [held]);
+    assert_eq!((owed.state, sharing.next()), (LeaseState::Owed, None));
 
     // The same without the leases themselves.
     let keys = |now: Now| -> Vec<(RequestId, PrivilegeKey)> {

@@ -1,0 +1,110 @@
+//! Somebody else's GRANT or REVOKE, written down before a statement of our own wipes its trace.
+//!
+//! On MySQL and MariaDB one row of the catalog says whose hand was last on an account's table, and the next statement
+//! there overwrites it (facts-mysql, "Storage"). A lease that looks contested until then would look like ours alone
+//! afterwards, and a standing privilege would be taken with it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::access::{Lease, LeaseId, LeaseState, Privilege, RequestId, Standing, TargetName};
+use crate::audit::event::EventKind;
+use crate::engines::Engine;
+use crate::stores::{Change, Effect, FindLeases};
+
+use super::look::{distinct, explained};
+use super::target::Failing;
+use super::{Operator, commit_each, events};
+
+/// Looks at every lease whose trace a statement about `touched` would wipe, also at those that go on, and records
+/// as disputed those that somebody else has granted too. To be called before each GRANT and REVOKE; what was
+/// recorded is told by the lease's new state. On Postgres, where nothing is wiped, it does nothing.
+///
+/// # Errors
+/// Those of the ledger and of the target.
+pub async fn note(
+    op: &Operator,
+    target: &TargetName,
+    engine: &mut dyn Engine,
+    touched: impl IntoIterator<Item = &Privilege>,
+) -> Result<HashMap<LeaseId, LeaseState>, Failing> {
+    let hands: HashSet<_> = touched
+        .into_iter()
+        .filter_map(|privilege| privilege.key().hand())
+        .collect();
+    if hands.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let keys = op
+        .ledger
+        .live_keys(target)?
+        .into_iter()
+        .filter(|key| key.hand().is_some_and(|hand| hands.contains(&hand)))
+        .collect();
+    let find = FindLeases::GivenWithKeys(target.clone(), keys);
+    let leases: Vec<Lease> = op
+        .ledger
+        .leases(&find)?
+        .into_iter()
+        .filter(|lease| lease.state == LeaseState::Held)
+        .filter(|lease| lease.server.same_database(engine.server()))
+        .collect();
+    if leases.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let seen = explained(op, target, engine, &distinct(&leases)).await?;
+    let mut contested: BTreeMap<RequestId, Vec<(Lease, String)>> = BTreeMap::new();
+    for lease in leases {
+        if let Some(Standing::Held {
+            contested: Some(why),
+            ..
+        }) = seen.get(&lease.key())
+        {
+            let of_request = contested.entry(lease.id.request.clone()).or_default();
+            of_request.push((lease, why.clone()));
+        }
+    }
+    record(op, engine, contested)
+}
+
+/// One change a request: its leases' new state, and a line for each table and cause.
+fn record(
+    op: &Operator,
+    engine: &dyn Engine,
+    contested: BTreeMap<RequestId, Vec<(Lease, String)>>,
+) -> Result<HashMap<LeaseId, LeaseState>, Failing> {
+    let mut changes = Vec::new();
+    let mut states = HashMap::new();
+    for (id, leases) in contested {
+        let Some(request) = op.ledger.request(&id)? else {
+            continue;
+        };
+        let mut change = Change::default();
+        let mut lines: BTreeMap<_, Vec<&Lease>> = BTreeMap::new();
+        for (lease, why) in &leases {
+            let subject = events::Subject::of(&lease.privilege);
+            lines.entry((subject, why)).or_default().push(lease);
+            let state = LeaseState::Disputed { why: why.clone() };
+            states.insert(lease.id.clone(), state.clone());
+            change.effects.push(Effect::SaveLease(Box::new(Lease {
+                state,
+                ..lease.clone()
+            })));
+        }
+        for ((subject, why), leases) in lines {
+            let word = Some(engine.flavour().kind.word());
+            let mut line = events::of_leases(
+                EventKind::Kept,
+                &op.itself(),
+                &request,
+                &subject,
+                &leases,
+                word,
+            );
+            line.why = Some(why.clone());
+            change.events.push(line);
+        }
+        changes.push(change);
+    }
+    commit_each(op, &op.now(), &changes)?;
+    Ok(states)
+}
