@@ -215,11 +215,12 @@ pub enum Ledger {
 
 #[derive(Debug, Args)]
 pub struct Setup {
+    /// The target's name in the settings; may be left out if there is one
     pub target: Option<String>,
     /// Run it instead of printing it
     #[arg(long)]
     pub apply: bool,
-    /// Connect as somebody who may, with a password from PGPASSWORD, ~/.pgpass or ~/.my.cnf
+    /// Connect as somebody who may; the password comes from PGPASSWORD, ~/.pgpass or ~/.my.cnf, or is asked for
     #[arg(long, value_name = "URL")]
     pub as_url: Option<String>,
     /// Take it all away; refused while leases live

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::access::TargetName;
 use crate::cli;
-use crate::engines::{self, Address, EngineError, Needs, SetupGroup};
+use crate::engines::{self, Address, Engine, EngineError, Needs, SetupGroup};
 use crate::failure::{Exit, Failure, classify};
 use crate::stores::FindLeases;
 use crate::ui::{self, Format};
@@ -49,7 +49,7 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
         Some(url) => privileged(url, &own)?,
         None => own.clone(),
     };
-    let mut engine = match engines::connect(&address).await {
+    let mut engine = match connect(&address, arguments).await? {
         Err(error @ EngineError::Denied { .. }) if arguments.as_url.is_none() => {
             return Err(Failure::new(Exit::Unreachable, error.to_string())
                 .hint("is that account not there yet? Then connect as somebody who may make it:")
@@ -95,6 +95,7 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
         }
         match context.format {
             Format::Json => ui::json(&groups)?,
+            Format::Table if groups.is_empty() => ui::note(&all_there(&name))?,
             Format::Table => {
                 ui::say(&format!("{} done on {name}", ui::count(done, "statement")))?;
             }
@@ -111,17 +112,44 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Connects; where somebody else's password is wanted and none is at hand, a person on a terminal is asked for it,
+/// once, as the databases' own clients do.
+async fn connect(
+    address: &Address,
+    arguments: &cli::Setup,
+) -> Result<Result<Box<dyn Engine>, EngineError>> {
+    let connected = engines::connect(address).await;
+    let wants_one = matches!(
+        connected,
+        Err(EngineError::NoPassword { .. } | EngineError::Denied { .. })
+    );
+    // A terminal that knows no cursor movements would show what is typed.
+    let can_ask = ui::can_ask() && !ui::prompt::is_dumb();
+    if arguments.as_url.is_none() || !wants_one || address.knows_password() || !can_ask {
+        return Ok(connected);
+    }
+    let question = format!("Password of {} at {}:", address.user, address.shown());
+    let typed = ui::prompt::secret(&question)?;
+    let address = Address {
+        typed: Some(typed),
+        ..address.clone()
+    };
+    Ok(engines::connect(&address).await)
+}
+
 /// What to do where the URL of `--as-url` leads nowhere: the target's own settings are not what is wrong.
 fn as_url_hints(error: &EngineError) -> Vec<String> {
     let hint = match error {
         EngineError::NoPassword { .. } => {
-            "for --as-url it comes from PGPASSWORD or ~/.pgpass, on MySQL and MariaDB from ~/.my.cnf"
+            "for --as-url it comes from PGPASSWORD or ~/.pgpass, on MySQL and MariaDB from ~/.my.cnf; on a terminal it \
+             is asked for"
         }
         EngineError::Untrusted { .. } => {
             "set the host, sslmode= or sslrootcert= in the URL of --as-url"
         }
         EngineError::Unreachable { .. } | EngineError::Denied { .. } => {
-            "check the URL of --as-url, and its password"
+            "check the URL of --as-url, and its password: PGPASSWORD or ~/.pgpass, on MySQL and MariaDB ~/.my.cnf, or \
+             typed on a terminal"
         }
         _ => return Vec::new(),
     };
@@ -151,9 +179,13 @@ async fn next(context: &Context, name: &TargetName, own: &Address) -> String {
     }
 }
 
+fn all_there(name: &TargetName) -> String {
+    format!("{name} has all that it needs")
+}
+
 fn print(name: &TargetName, groups: &[SetupGroup]) -> Result<()> {
     if groups.is_empty() {
-        ui::note(&format!("{name} has all that it needs"))?;
+        ui::note(&all_there(name))?;
     }
     for group in groups {
         ui::say(&format!("-- {name}: to be run by {}", group.by))?;

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::password::PasswordSource;
+use secrecy::SecretString;
+
+use super::password::{self, PasswordSource};
 
 pub(super) mod service;
 mod url;
@@ -94,6 +96,8 @@ pub struct Address {
     /// Postgres: needed. MySQL: the database that unqualified tables mean, never a default database of the session.
     pub database: Option<String>,
     pub password: PasswordSource,
+    /// What a person typed when asked, for this one run; it stands before `password`.
+    pub typed: Option<SecretString>,
     pub tls: TlsMode,
     /// A PEM file of roots instead of the system's.
     pub root_certificate: Option<PathBuf>,
@@ -127,6 +131,11 @@ impl Address {
             [one] => one.to_string(),
             [first, rest @ ..] => format!("{first} (or {} more)", rest.len()),
         }
+    }
+
+    /// Whether a password for the first host is at hand, as far as can be told without running a command.
+    pub fn knows_password(&self) -> bool {
+        self.typed.is_some() || password::is_at_hand(self)
     }
 
     /// Reads a target's URL: `postgres://user@host:port,host2/db?sslmode=…`, `mysql://user@host/db`.

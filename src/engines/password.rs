@@ -34,6 +34,9 @@ pub async fn read_for(
     address: &Address,
     endpoint: &Endpoint,
 ) -> Result<Option<SecretString>, String> {
+    if let Some(typed) = &address.typed {
+        return Ok(Some(typed.clone()));
+    }
     match &address.password {
         PasswordSource::Default => Ok(habit(address, endpoint)?.map(|(secret, _)| secret)),
         PasswordSource::File(path) => {
@@ -73,6 +76,15 @@ pub fn origin(address: &Address) -> String {
             format!("command {}", words.first().map_or("", String::as_str))
         }
         PasswordSource::Credential(name) => format!("credential {name}"),
+    }
+}
+
+/// Whether there is one for the first host. A source that the settings name counts as one, whatever it holds.
+pub fn is_at_hand(address: &Address) -> bool {
+    match (&address.password, address.endpoints.first()) {
+        (PasswordSource::Default, Some(endpoint)) => !matches!(habit(address, endpoint), Ok(None)),
+        (PasswordSource::Default, None) => false,
+        _ => true,
     }
 }
 

@@ -10,7 +10,8 @@ use std::rc::Rc;
 use inquire::list_option::ListOption;
 use inquire::ui::{Color, RenderConfig, StyleSheet, Styled};
 use inquire::validator::Validation;
-use inquire::{Confirm, InquireError, MultiSelect, Select, Text};
+use inquire::{Confirm, InquireError, MultiSelect, Password, PasswordDisplayMode, Select, Text};
+use secrecy::SecretString;
 use unicode_width::UnicodeWidthStr;
 
 use super::{broken, cut, escape, note, width};
@@ -120,6 +121,25 @@ pub fn text(question: &str, hint: &str, check: &Check<str>) -> anyhow::Result<St
         prompt = prompt.with_help_message(&hint);
     }
     Ok(finished(prompt.prompt())?.trim().to_owned())
+}
+
+/// A password, which is not shown. An empty line asks again.
+///
+/// # Errors
+/// [`Stopped`] where the person ended it.
+pub fn secret(question: &str) -> anyhow::Result<SecretString> {
+    let answer = Password::new(&escape(question))
+        .without_confirmation()
+        .with_display_mode(PasswordDisplayMode::Hidden)
+        .with_render_config(colors())
+        .with_validator(|typed: &str| {
+            Ok(validation(match typed.is_empty() {
+                true => Err("nothing was typed".to_owned()),
+                false => Ok(()),
+            }))
+        })
+        .prompt();
+    Ok(finished(answer)?.into())
 }
 
 /// Asks yes or no; Enter alone means `default`.

@@ -3,15 +3,16 @@
 use std::process::Command;
 
 use crate::support::jit::run;
-use crate::support::people::{Person, alice, bob, carol, cron, dave};
-use crate::support::server::{Kind, Server};
-use crate::support::shop::Shop;
+use crate::support::people::{Person, alice, bob, carol, cron, dave, root};
+use crate::support::server::{Kind, SUPERUSER_PASSWORD, Server};
+use crate::support::shop::{POLICY, Shop};
 use crate::support::terminal::{Ended, Terminal};
 use crate::support::{on_every_server, on_postgres};
 
 on_every_server!(
     a_request_by_questions_ends_in_a_lease,
     a_wait_shows_how_it_stands_and_then_a_select_that_works,
+    the_password_of_somebody_who_may_set_up_is_asked_for_and_not_shown,
 );
 
 on_postgres!(
@@ -125,6 +126,32 @@ fn a_request_by_questions_ends_in_a_lease(server: &Server) {
     assert_eq!(view["ttl"], "1h");
     assert!(shop.reads("jitalice", "email") && shop.reads("jitalice", "phone"));
     assert!(!shop.reads("jitalice", "ssn"));
+}
+
+fn the_password_of_somebody_who_may_set_up_is_asked_for_and_not_shown(server: &Server) {
+    let shop = Shop::bare(server, POLICY);
+    shop.jit.init();
+    let url = server.url(server.superuser(), &shop.database);
+    let setup = ["setup", "shop", "--as-url", &url];
+    // SQL is for copying: a statement a line, however long.
+    let open = || Terminal::sized(&shop.jit.command(&root(), &setup), 200, 40);
+    let mut typed = open();
+    typed
+        .sees(&format!("Password of {} at ", server.superuser()))
+        .keys(SUPERUSER_PASSWORD)
+        .keys(ENTER);
+    let ended = typed.ends().exit(0).says("to be run by");
+    assert!(!ended.screen.contains(SUPERUSER_PASSWORD));
+    let mut mistyped = open();
+    mistyped.sees("Password of").keys("guess").keys(ENTER);
+    let ended = mistyped.ends().exit(5).says("check the URL of --as-url");
+    assert!(!ended.screen.contains("guess"));
+    let mut left = open();
+    left.sees("Password of").keys(CTRL_C);
+    left.ends().exit(130);
+    // Where nobody can be asked it is said where it is looked for.
+    let unasked = shop.jit(&root(), &setup);
+    unasked.exit(5).says("~/.pgpass");
 }
 
 fn only_what_is_missing_is_asked(server: &Server) {

@@ -342,6 +342,7 @@ fn finished(dialect: Dialect, url: Parts) -> Result<Address, String> {
         user,
         database: parts.database,
         password: PasswordSource::Default,
+        typed: None,
         tls,
         root_certificate: match parts.roots {
             Some(Roots::File(path)) => Some(path),

@@ -117,7 +117,10 @@ async fn enough(
         findings.push(Finding {
             ok: true,
             what: "privileges".to_owned(),
-            saw: format!("our account may give all {} tables", needs.tables.len()),
+            saw: match needs.tables.len() {
+                1 => "our account may give the one table".to_owned(),
+                number => format!("our account may give all {number} tables"),
+            },
             cure: None,
         });
     }

@@ -147,11 +147,11 @@ fn refusal(
     }
     if !has_password {
         why += &format!(
-            "; there is no password in the target's `password:`, in {}",
+            "; no password is set, and none is in {}",
             password::habits(address.dialect)
         );
         if std::env::var_os("MYSQL_PWD").is_some() {
-            why += "; MYSQL_PWD is not read: write password: {env: MYSQL_PWD}";
+            why += "; MYSQL_PWD is not read, but by a target's password: {env: MYSQL_PWD}";
         }
     }
     // The server does not say that it is this.

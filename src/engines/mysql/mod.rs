@@ -13,6 +13,7 @@ mod connection;
 mod dial;
 mod grant;
 mod greeting;
+mod holdings;
 mod observe;
 mod quote;
 mod relay;

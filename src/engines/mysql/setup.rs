@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use super::account::Account;
 use super::connection::Link;
+use super::holdings::{self, Holdings};
 use super::observe;
 use super::quote;
 use super::render;
@@ -51,13 +52,13 @@ pub(super) async fn setup(
         .collect();
     let mariadb = link.server().is_mariadb();
     if !undo {
-        return Ok(make(
-            &login,
-            user.is_some(),
-            &tables,
-            mariadb,
-            needs.end_sessions,
-        ));
+        let held = match user {
+            Some(_) => holdings::read(link, &login, &tables, seen(mariadb)).await?,
+            None => Holdings::default(),
+        };
+        let exists = user.is_some();
+        let end_sessions = needs.end_sessions;
+        return Ok(make(&login, exists, &tables, mariadb, end_sessions, &held));
     }
     match user {
         None => Ok(Vec::new()),
@@ -76,12 +77,21 @@ pub(super) async fn setup(
     }
 }
 
+fn seen(mariadb: bool) -> &'static [&'static str] {
+    match mariadb {
+        true => &SEEN_MARIADB,
+        false => &SEEN_MYSQL,
+    }
+}
+
+/// What is missing, by who must run it.
 fn make(
     login: &Account,
     exists: bool,
     tables: &BTreeSet<TableName>,
     mariadb: bool,
     end_sessions: bool,
+    held: &Holdings,
 ) -> Vec<SetupGroup> {
     let to = quote::account(login);
     let mut groups = Vec::new();
@@ -94,42 +104,43 @@ fn make(
             statements: vec![format!("CREATE USER {to} ACCOUNT LOCK")],
         });
     }
-    let (columns, seen): (&str, &[&str]) = if mariadb {
-        (USER_MARIADB, &SEEN_MARIADB)
-    } else {
-        (USER_MYSQL, &SEEN_MYSQL)
-    };
-    let mut statements = vec![format!("GRANT SELECT ({columns}) ON mysql.user TO {to}")];
-    statements.extend(
-        seen.iter()
-            .map(|table| format!("GRANT SELECT ON mysql.{table} TO {to}")),
-    );
-    statements.push(format!("GRANT PROCESS ON *.* TO {to}"));
-    groups.push(SetupGroup {
-        by: "an administrator (with grant option on database mysql)".to_owned(),
-        statements,
-    });
-    if !tables.is_empty() {
-        groups.push(SetupGroup {
-            by: "whoever may hand on SELECT on these tables".to_owned(),
-            statements: tables
-                .iter()
-                .map(|table| render::hand_out(table, login))
-                .collect(),
-        });
+    let columns = if mariadb { USER_MARIADB } else { USER_MYSQL };
+    let mut statements = Vec::new();
+    if !held.sees_of_user(columns) {
+        statements.push(format!("GRANT SELECT ({columns}) ON mysql.user TO {to}"));
     }
-    if end_sessions {
-        groups.push(SetupGroup {
-            by: "an administrator, because a policy says `sessions: end`".to_owned(),
-            statements: vec![format!(
-                "GRANT {} ON *.* TO {to}",
-                if mariadb {
-                    "CONNECTION ADMIN"
-                } else {
-                    "CONNECTION_ADMIN"
-                }
-            )],
-        });
+    let unseen = seen(mariadb).iter().filter(|table| !held.sees(table));
+    statements.extend(unseen.map(|table| format!("GRANT SELECT ON mysql.{table} TO {to}")));
+    if !held.everywhere("PROCESS") {
+        statements.push(format!("GRANT PROCESS ON *.* TO {to}"));
+    }
+    let mut group = |by: &str, statements: Vec<String>| {
+        if !statements.is_empty() {
+            let by = by.to_owned();
+            groups.push(SetupGroup { by, statements });
+        }
+    };
+    group(
+        "an administrator (with grant option on database mysql)",
+        statements,
+    );
+    let missing = tables.iter().filter(|table| !held.may_hand_out(table));
+    group(
+        "whoever may hand on SELECT on these tables",
+        missing
+            .map(|table| render::hand_out(table, login))
+            .collect(),
+    );
+    let ending = if mariadb {
+        "CONNECTION ADMIN"
+    } else {
+        "CONNECTION_ADMIN"
+    };
+    if end_sessions && !held.everywhere(ending) {
+        group(
+            "an administrator, because a policy says `sessions: end`",
+            vec![format!("GRANT {ending} ON *.* TO {to}")],
+        );
     }
     groups
 }
@@ -151,7 +162,9 @@ mod tests {
     fn no_statement_shows_password_hashes() {
         let tables = BTreeSet::from([TableName::new("shop", "c")]);
         for mariadb in [false, true] {
-            let groups = make(&Account::new("jit", "%"), false, &tables, mariadb, true);
+            let held = Holdings::default();
+            let jit = Account::new("jit", "%");
+            let groups = make(&jit, false, &tables, mariadb, true, &held);
             for statement in groups.iter().flat_map(|group| &group.statements) {
                 for forbidden in ["authentication_string", "User_attributes", "global_priv"] {
                     assert!(!statement.contains(forbidden), "{statement}");

@@ -185,9 +185,7 @@ fn refusal(
         let habits = password::habits(address.dialect);
         return EngineError::NoPassword {
             address: at,
-            why: format!(
-                "the server asks for one, and there is none in the target's `password:`, in {habits}"
-            ),
+            why: format!("the server asks for one; none is set, and none is in {habits}"),
         };
     }
     match why.contains("authentication") {

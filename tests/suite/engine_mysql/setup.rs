@@ -60,8 +60,42 @@ fn setup_makes_an_account_that_is_enough_and_no_more(server: &Server) {
     ] {
         assert!(server.login_and_select(&login, secret).is_err());
     }
-    // Setting up again is no error, and gives what a new policy needs.
+    // Set up again it names only what a new policy needs, whoever asks.
+    let mut named = |needs: &Needs| -> Vec<String> {
+        let mut root = shop
+            .runtime
+            .block_on(jit::engines::connect(&address(
+                server,
+                &server.superuser_login(),
+            )))
+            .unwrap();
+        let by_root = shop.runtime.block_on(root.setup(needs, false)).unwrap();
+        let own = shop
+            .runtime
+            .block_on(shop.engine.setup(needs, false))
+            .unwrap();
+        assert_eq!(by_root, own);
+        own.into_iter().flat_map(|group| group.statements).collect()
+    };
+    assert_eq!(named(&needs), [] as [String; 0]);
     needs.end_sessions = true;
+    assert!(matches!(named(&needs).as_slice(), [one] if one.contains("CONNECTION")));
+    set_up(server, &needs);
+    assert_eq!(named(&needs), [] as [String; 0]);
+    server.run("", &format!("REVOKE SELECT ON mysql.db FROM '{user}'@'%'"));
+    server.run(
+        "",
+        &format!(
+            "REVOKE ALL PRIVILEGES ON {} FROM '{user}'@'%'",
+            shop.table()
+        ),
+    );
+    // It cannot see what it holds any more, so all of it is named.
+    let own = shop
+        .runtime
+        .block_on(shop.engine.setup(&needs, false))
+        .unwrap();
+    assert!(own.iter().flat_map(|group| &group.statements).count() > 2);
     set_up(server, &needs);
     assert_eq!(bad(&mut shop, &needs), [] as [String; 0]);
 }

@@ -569,14 +569,14 @@ pub fn mysql(book: &mut Book, server: &Server) {
     fs::write(&secret, &password).expect("root may");
     desk.shop.edit(
         "etc/policies/shop.yaml",
-        "columns: [ssn]",
-        "columns: [ssn, name]",
+        "max: 1h",
+        "max: 1h\n        sessions: end",
     );
     desk.fails("Set up by who may not", &cron(), &["setup", "--apply"]);
     desk.shop.edit(
         "etc/policies/shop.yaml",
-        "columns: [ssn, name]",
-        "columns: [ssn]",
+        "max: 1h\n        sessions: end",
+        "max: 1h",
     );
     let admin = desk.shop.account("jitadmin");
     desk.shop
