@@ -71,7 +71,11 @@ pub fn text(view: &RequestView, now: At) -> String {
     if view.shortened {
         field(
             "",
-            "the rest is left out of your mailbox, which has more than 100 open requests; an operator sees it",
+            if view.state.is_final() {
+                "the rest is left out of your mailbox, for it had more than 50 columns; an operator sees it"
+            } else {
+                "the rest is left out of your mailbox, which has more than 100 open requests; an operator sees it"
+            },
         );
     } else {
         field("reason", &view.reason);

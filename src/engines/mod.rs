@@ -168,6 +168,10 @@ pub trait Engine {
     /// and reported with `ended: true` where the server then showed them gone.
     async fn sessions(&mut self, of: &[Privilege], end: bool) -> Result<Vec<Session>, EngineError>;
 
+    /// Whether the catalog tells our privileges from all others by themselves: then [`Engine::strays`] needs to know
+    /// of none.
+    fn marks_its_rows(&self) -> bool;
+
     /// Privileges in the catalog that bear our mark and are not in `owned`: on Postgres all rows of our grantor;
     /// on MySQL and MariaDB, of the `known` ones (ended leases) those that are there again by our account's hand.
     async fn strays(

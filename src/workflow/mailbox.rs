@@ -19,6 +19,8 @@ const SHOWN_FOR: Ttl = Ttl::from_secs(7 * 24 * 3600);
 const SHOWN: usize = 100;
 /// So many open requests of one kind lie in full in one mailbox; the others in short, as `jit list` shows them.
 const IN_FULL: usize = 100;
+/// An ended request of more columns lies in short, however few there are: its leases are history.
+const ENDED_IN_FULL: usize = 50;
 /// Bytes of one kind of requests in one mailbox; what is beyond is counted. Three of them are what a client reads.
 const LARGEST_SECTION: usize = 8 * 1024 * 1024;
 
@@ -138,7 +140,12 @@ pub fn of_everybody(
         };
         op.ledger.each_request(&ended, &mut |request| {
             if request.state.is_final() && request.requester == *one.person {
-                one.requests.push(Texts::new(op, &request).shown(true)?);
+                let columns: usize = request.tables.iter().map(|of| of.columns.len()).sum();
+                let mut texts = Texts::new(op, &request);
+                one.requests.push(match columns > ENDED_IN_FULL {
+                    true => texts.short(),
+                    false => texts.shown(true)?,
+                });
             }
             Ok(())
         })?;

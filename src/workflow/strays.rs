@@ -22,10 +22,13 @@ pub async fn take(
     report: &mut TargetReport,
 ) -> Result<(), Failing> {
     let owned = op.ledger.live_keys(target)?;
-    let ended = op.ledger.leases(&FindLeases::EndedSince(
-        target.clone(),
-        op.now().at.minus(LATELY),
-    ))?;
+    let ended = match engine.marks_its_rows() {
+        true => Vec::new(),
+        false => op.ledger.leases(&FindLeases::EndedSince(
+            target.clone(),
+            op.now().at.minus(LATELY),
+        ))?,
+    };
     let known: Vec<Privilege> = look::distinct(
         ended
             .iter()

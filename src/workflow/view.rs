@@ -77,7 +77,7 @@ pub struct RequestView {
     pub server: Option<String>,
     /// Other access that the requester has on this target now.
     pub also_holds: Vec<String>,
-    /// Of everything that an approver decides about; an approval names it.
+    /// Of everything that an approver decides about; an approval names it. Empty where nobody decides any more.
     pub digest: String,
     /// Whether this is all that a mailbox has of it: no reason, rules, approvals, leases or SQL.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -261,7 +261,11 @@ pub fn of_request(
         will_read: request.will_read.clone(),
         sql: request.sql.clone(),
         also_holds,
-        digest: digest(request),
+        digest: match request.state {
+            State::Submitted | State::Pending => digest(request),
+            // Nobody decides about it any more.
+            _ => String::new(),
+        },
         shortened: false,
         events,
     })

@@ -63,6 +63,10 @@ impl Engine for Mysql {
         &self.link.server().identity
     }
 
+    fn marks_its_rows(&self) -> bool {
+        false
+    }
+
     fn sql(&self, verb: Verb, privileges: &[Privilege]) -> String {
         let places: Vec<Place> = privileges
             .iter()

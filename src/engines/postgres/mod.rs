@@ -120,6 +120,10 @@ impl Engine for Postgres {
         &self.answered.server
     }
 
+    fn marks_its_rows(&self) -> bool {
+        true
+    }
+
     fn sql(&self, verb: Verb, privileges: &[Privilege]) -> String {
         // A name that cannot be written is refused by survey, and never granted; for display it is said.
         render::one(verb, privileges).unwrap_or_else(|bad| format!("-- not sent: {bad}"))

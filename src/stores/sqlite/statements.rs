@@ -113,6 +113,25 @@ mod tests {
         }
     }
 
+    /// A sorter keeps all that it sorts in memory: numbers, not the documents of all requests that are open.
+    #[test]
+    fn no_documents_of_requests_are_sorted() {
+        let connection = in_memory().unwrap();
+        let of_requests = sql::ALL
+            .iter()
+            .filter(|(name, _)| name.starts_with("requests_"));
+        for (name, statement) in of_requests {
+            let mut explain = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
+                .unwrap();
+            let mut rows = explain.raw_query();
+            while let Some(row) = rows.next().unwrap() {
+                let (parent, step): (i64, String) = (row.get(1).unwrap(), row.get(3).unwrap());
+                assert!(parent != 0 || !step.contains("TEMP B-TREE"), "{name}");
+            }
+        }
+    }
+
     #[test]
     fn what_every_sweep_asks_goes_by_the_partial_indexes() {
         let connection = in_memory().unwrap();
