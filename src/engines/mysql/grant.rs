@@ -19,6 +19,8 @@ use crate::engines::{EngineError, GrantOrder, Report};
 
 /// Accounts in one statement; far below any packet limit.
 const ACCOUNTS: usize = 100;
+/// Orders of one account in one statement: their ids stand in its comment.
+const ORDERS: usize = 200;
 
 /// The columns of each table.
 type Sets = BTreeMap<TableName, Vec<ColumnName>>;
@@ -29,6 +31,13 @@ struct Job {
     places: Vec<Place>,
     /// By account. Nearly always one.
     sets: BTreeMap<Account, Sets>,
+}
+
+impl Job {
+    /// Account and columns, where it is for one account.
+    fn alone(&self) -> Option<(&Account, &Sets)> {
+        self.sets.iter().next().filter(|_| self.sets.len() == 1)
+    }
 }
 
 /// See `Engine::grant`.
@@ -155,22 +164,65 @@ fn job(
     Ok(job)
 }
 
-/// Orders that can share their statements: one account each, and the same columns of the same tables. MariaDB stops
-/// midway when one of several accounts fails, so there each order stands alone.
-fn groups(jobs: &BTreeMap<usize, Job>, alone: bool) -> Vec<Vec<usize>> {
-    let mut shared: BTreeMap<&Sets, Vec<usize>> = BTreeMap::new();
+/// Orders that can share their statements: of one account and one table whatever their columns, since the server gives
+/// or refuses the columns of one GRANT together; and, but on MariaDB, of several accounts where columns and tables are
+/// the same. MariaDB stops midway when one of several accounts fails.
+fn groups(jobs: &BTreeMap<usize, Job>, one_account: bool) -> Vec<Vec<usize>> {
     let mut groups = Vec::new();
+    let mut of_table: BTreeMap<(&Account, &TableName), Vec<usize>> = BTreeMap::new();
+    let mut shared: BTreeMap<Sets, Vec<Vec<usize>>> = BTreeMap::new();
     for (number, job) in jobs {
-        match (alone, job.sets.len(), job.sets.values().next()) {
-            (false, 1, Some(sets)) => shared.entry(sets).or_default().push(*number),
-            _ => groups.push(vec![*number]),
+        match job.alone() {
+            Some((account, sets)) => match sets.keys().next() {
+                Some(table) if sets.len() == 1 => {
+                    of_table.entry((account, table)).or_default().push(*number);
+                }
+                _ => shared.entry(sets.clone()).or_default().push(vec![*number]),
+            },
+            None => groups.push(vec![*number]),
         }
     }
-    for numbers in shared.into_values() {
-        groups.extend(numbers.chunks(ACCOUNTS).map(<[usize]>::to_vec));
+    for numbers in of_table.into_values() {
+        for numbers in numbers.chunks(ORDERS) {
+            let members = numbers.iter().filter_map(|number| jobs.get(number));
+            let sets = wanted(members)
+                .into_iter()
+                .map(|((_, table), mut columns)| {
+                    columns.sort();
+                    (table.clone(), columns)
+                });
+            let bundles = shared.entry(sets.collect()).or_default();
+            bundles.push(numbers.to_vec());
+        }
+    }
+    for bundles in shared.into_values() {
+        let most = if one_account { 1 } else { ACCOUNTS };
+        for bundles in bundles.chunks(most) {
+            groups.push(bundles.concat());
+        }
     }
     groups.sort();
     groups
+}
+
+/// The columns that each account wants of each table, each once.
+fn wanted<'j>(
+    jobs: impl Iterator<Item = &'j Job>,
+) -> BTreeMap<(&'j Account, &'j TableName), Vec<ColumnName>> {
+    let mut wanted: BTreeMap<_, Vec<ColumnName>> = BTreeMap::new();
+    for job in jobs {
+        for (account, sets) in &job.sets {
+            for (table, columns) in sets {
+                let all = wanted.entry((account, table)).or_default();
+                for column in columns {
+                    if !all.contains(column) {
+                        all.push(column.clone());
+                    }
+                }
+            }
+        }
+    }
+    wanted
 }
 
 struct Giving<'g> {
@@ -219,14 +271,14 @@ impl Giving<'_> {
 
     /// Every statement that these orders share.
     async fn together(&mut self, members: &[(usize, &Job)]) -> Result<(), EngineError> {
-        let mut shared: BTreeMap<(&TableName, &Vec<ColumnName>), BTreeSet<&Account>> =
+        let mut shared: BTreeMap<(&TableName, Vec<ColumnName>), BTreeSet<&Account>> =
             BTreeMap::new();
-        for (_, job) in members {
-            for (account, sets) in &job.sets {
-                for set in sets {
-                    shared.entry(set).or_default().insert(account);
-                }
+        for ((account, table), mut columns) in wanted(members.iter().map(|(_, job)| *job)) {
+            if members.len() > 1 {
+                columns.sort();
             }
+            let accounts = shared.entry((table, columns)).or_default();
+            accounts.insert(account);
         }
         for ((table, columns), accounts) in shared {
             // On MariaDB an order of several accounts would stop midway.
@@ -237,11 +289,11 @@ impl Giving<'_> {
             };
             let accounts: Vec<Account> = accounts.into_iter().cloned().collect();
             for accounts in accounts.chunks(most) {
-                let sql = render::grant(table, columns, accounts);
+                let sql = render::grant(table, &columns, accounts);
                 let ids = members.iter().map(|(_, job)| &job.request);
                 match self.link.run(&render::commented(ids, &sql)).await {
                     Err(error) if error.outcome_unknown() => {
-                        self.look_after(members, table, columns, accounts, error)
+                        self.look_after(members, table, &columns, accounts, error)
                             .await?;
                     }
                     other => other?,
@@ -304,5 +356,74 @@ fn settled(error: EngineError) -> EngineError {
             why: format!("{why}; nothing of it is there now"),
         },
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Jobs by number: the account, and `table: columns` each.
+    fn jobs(of: &[(&str, &[(&str, &str)])]) -> BTreeMap<usize, Job> {
+        let job = |(account, sets): &(&str, &[(&str, &str)])| {
+            let sets: Sets = sets
+                .iter()
+                .map(|(table, columns)| {
+                    let columns = columns.split(' ').map(ColumnName::from);
+                    (TableName::new("shop", *table), columns.collect())
+                })
+                .collect();
+            Job {
+                request: RequestId::of_submission(1, b"x"),
+                places: Vec::new(),
+                sets: BTreeMap::from([(Account::new(*account, "%"), sets)]),
+            }
+        };
+        of.iter().map(job).enumerate().collect()
+    }
+
+    #[test]
+    fn columns_of_one_account_and_table_share_a_statement_on_both() {
+        let jobs = jobs(&[
+            ("alice", &[("t", "a")]),
+            ("alice", &[("u", "a")]),
+            ("alice", &[("t", "b a")]),
+        ]);
+        for one_account in [false, true] {
+            assert_eq!(groups(&jobs, one_account), [vec![0, 2], vec![1]]);
+        }
+        let both: Vec<_> = wanted([&jobs[&0], &jobs[&2]].into_iter())
+            .into_values()
+            .collect();
+        let (a, b) = (ColumnName::from("a"), ColumnName::from("b"));
+        assert_eq!(both, [vec![a, b]]);
+    }
+
+    #[test]
+    fn accounts_share_a_statement_where_tables_and_columns_are_the_same_but_not_on_mariadb() {
+        let jobs = jobs(&[
+            ("alice", &[("t", "a")]),
+            ("bob", &[("t", "b")]),
+            ("alice", &[("t", "b")]),
+            ("bob", &[("t", "a")]),
+            ("carol", &[("t", "a")]),
+            ("alice", &[("t", "a"), ("u", "a")]),
+            ("bob", &[("t", "a"), ("u", "a")]),
+        ]);
+        let of_mysql = groups(&jobs, false);
+        assert_eq!(of_mysql, [vec![0, 2, 1, 3], vec![4], vec![5, 6]]);
+        let of_mariadb = groups(&jobs, true);
+        assert_eq!(
+            of_mariadb,
+            [vec![0, 2], vec![1, 3], vec![4], vec![5], vec![6]]
+        );
+    }
+
+    #[test]
+    fn a_statement_has_only_so_many_orders() {
+        let many: Vec<(&str, &[(&str, &str)])> =
+            (0..=ORDERS).map(|_| ("alice", &[("t", "a")][..])).collect();
+        let groups = groups(&jobs(&many), true);
+        assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [ORDERS, 1]);
     }
 }
