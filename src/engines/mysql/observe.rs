@@ -218,6 +218,9 @@ pub(super) async fn table_rows(
 }
 
 /// The tables that exist (and that our account may see), with their columns. System tables are there too.
+///
+/// The statement joins nothing: MariaDB 10.11 would open the table once more for each of its columns, 50 to 100 ms a
+/// table of 20 columns where our account holds many grants.
 pub(super) async fn shapes(
     link: &mut Link,
     tables: &BTreeSet<TableName>,
