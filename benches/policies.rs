@@ -127,7 +127,9 @@ fn company(policies: usize, tables: Tables) -> Install {
              approval: {{all: [{{by: [group:dba]}}, {{by: [group:privacy]}}], within: 2h}}\n"
         );
     }
-    Install::new()
+    let install = Install::new()
         .settings(SETTINGS)
-        .policy("company.yaml", &text)
+        .policy("company.yaml", &text);
+    install.init();
+    install
 }
