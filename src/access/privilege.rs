@@ -94,16 +94,12 @@ impl Identity {
                 column,
                 user,
                 host,
-            } => format!(
-                "my:{}",
-                serde_json::json!([
-                    database,
-                    table,
-                    column.to_lowercase(),
-                    user,
-                    host.to_lowercase()
-                ])
-            ),
+            } => {
+                let (column, host) = (column.to_lowercase(), host.to_lowercase());
+                let names = [database, table, &column, user, &host];
+                // Texts in a list: there is nothing that could fail.
+                format!("my:{}", serde_json::to_string(&names).unwrap_or_default())
+            }
         })
     }
 }

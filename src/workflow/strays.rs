@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::access::privilege::Thing;
-use crate::access::{Privilege, Standing, TargetName, Ttl, plan};
+use crate::access::{LeaseState, Privilege, ServerIdentity, Standing, TargetName, Ttl, plan};
 use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, Verb};
 use crate::stores::{Change, FindLeases};
@@ -22,20 +22,10 @@ pub async fn take(
     report: &mut TargetReport,
 ) -> Result<(), Failing> {
     let owned = op.ledger.live_keys(target)?;
-    let ended = match engine.marks_its_rows() {
+    let known = match engine.marks_its_rows() {
         true => Vec::new(),
-        false => op.ledger.leases(&FindLeases::EndedSince(
-            target.clone(),
-            op.now().at.minus(LATELY),
-        ))?,
+        false => known(op, target, engine.server())?,
     };
-    let known: Vec<Privilege> = look::distinct(
-        ended
-            .iter()
-            .filter(|lease| lease.server.same_database(engine.server()))
-            // What a person left standing is not ours any more.
-            .filter(|lease| !matches!(lease.state, crate::access::LeaseState::Left { .. })),
-    );
     let strays = engine.strays(&owned, &known).await?;
     if strays.is_empty() {
         return Ok(());
@@ -90,6 +80,25 @@ pub async fn take(
     }
     op.ledger.commit(&op.now(), change)?;
     Ok(())
+}
+
+/// What had ended lately: the leases themselves are not kept, for there may be many.
+fn known(
+    op: &Operator,
+    target: &TargetName,
+    server: &ServerIdentity,
+) -> Result<Vec<Privilege>, Failing> {
+    let since = op.now().at.minus(LATELY);
+    let ended = op
+        .ledger
+        .leases(&FindLeases::EndedSince(target.clone(), since))?;
+    Ok(look::distinct(
+        ended
+            .iter()
+            .filter(|lease| lease.server.same_database(server))
+            // What a person left standing is not ours any more.
+            .filter(|lease| !matches!(lease.state, LeaseState::Left { .. })),
+    ))
 }
 
 fn by_grantee(privileges: &[Privilege]) -> Vec<Vec<Privilege>> {
