@@ -10,11 +10,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jit::access::{Identity, Lease, LeaseState, State};
+use jit::access::{Identity, Lease, LeaseState, Now, State, Ttl};
 use jit::stores::sqlite::SqliteLedger;
 use jit::stores::{FindLeases, FindRequests, Ledger};
 
 use super::client::Session;
+use super::jit::run;
 use super::people::cron;
 use super::server::Kind;
 use super::shop::Shop;
@@ -44,6 +45,22 @@ impl Before {
     #[track_caller]
     pub fn nothing_is_left_behind(&self, shop: &Shop<'_>) {
         shop.sweep().ok();
+        self.is_kept(shop, &jit::workflow::clock::now());
+    }
+
+    /// The same by a clock that goes so many minutes ahead.
+    #[track_caller]
+    pub fn nothing_is_left_behind_at(&self, shop: &Shop<'_>, minutes: u64) {
+        let ahead = format!("+{minutes}m");
+        run(&mut shop.jit.command_at(&ahead, &cron(), &["sweep"]), "").ok();
+        let mut now = jit::workflow::clock::now();
+        now.at = now.at.plus(Ttl::from_secs(60 * minutes));
+        self.is_kept(shop, &now);
+    }
+
+    /// Looks at everything.
+    #[track_caller]
+    fn is_kept(&self, shop: &Shop<'_>, now: &Now) {
         let ledger = ledger(shop);
         let wanted: BTreeSet<Cell> = self.reads.union(&leased(shop, &ledger)).cloned().collect();
         assert_eq!(
@@ -53,7 +70,7 @@ impl Before {
         );
         let missing: Vec<_> = self.rows.difference(&foreign_rows(shop)).cloned().collect();
         assert!(missing.is_empty(), "was there before: {missing:#?}");
-        nothing_is_overdue(&ledger);
+        nothing_is_overdue(&ledger, now);
         audit_is_whole(shop, &ledger);
     }
 }
@@ -189,7 +206,7 @@ pub fn foreign_rows(shop: &Shop<'_>) -> BTreeSet<String> {
 
 /// Nothing that should be gone is still owed.
 #[track_caller]
-pub fn nothing_is_overdue(ledger: &dyn Ledger) {
+pub fn nothing_is_overdue(ledger: &dyn Ledger, now: &Now) {
     let unsettled: Vec<_> = ledger
         .requests(&FindRequests {
             states: Some(vec![State::Granting, State::Revoking]),
@@ -200,12 +217,11 @@ pub fn nothing_is_overdue(ledger: &dyn Ledger) {
         .map(|request| (request.id, request.state, request.outcome))
         .collect();
     assert!(unsettled.is_empty(), "unsettled: {unsettled:#?}");
-    let now = jit::workflow::clock::now();
     let due: Vec<_> = ledger
         .leases(&FindLeases::Live(None))
         .expect("readable")
         .into_iter()
-        .filter(|lease| lease.is_due(&now))
+        .filter(|lease| lease.is_due(now))
         .collect();
     assert!(due.is_empty(), "overdue: {due:#?}");
 }
