@@ -5,3 +5,4 @@
 
 mod load;
 mod servers;
+mod wires;

@@ -25,6 +25,7 @@ pub mod mysql;
 pub mod people;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod rust;
 pub mod server;
 pub mod shop;
