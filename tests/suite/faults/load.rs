@@ -158,7 +158,7 @@ impl<'s> Load<'s> {
     #[track_caller]
     pub fn nothing_is_left_behind(&self) {
         self.before
-            .nothing_is_left_behind_at(&self.shop, self.minutes);
+            .nothing_is_left_behind_at(&self.shop, 60 * self.minutes);
         let ledger = invariant::ledger(&self.shop);
         for asked in &self.asked {
             let request = ledger.request(&asked.id).expect("readable");

@@ -15,6 +15,7 @@
 
 pub mod certificates;
 pub mod client;
+pub mod crowd;
 pub mod forge;
 pub mod host;
 pub mod invariant;
