@@ -173,6 +173,24 @@ impl<'s> Load<'s> {
         FIGURES.rounds.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whatever can be read beyond what could be before has its intent in the ledger and in the audit file: law 1.
+    #[track_caller]
+    pub fn everything_given_is_written_down(&self) {
+        let ledger = invariant::ledger(&self.shop);
+        let events = self.shop.jit.events();
+        for (cell, request) in self.before.given_since(&self.shop, &ledger) {
+            let request = request.unwrap_or_else(|| panic!("no lease of {cell:?} in the ledger"));
+            let told = events.iter().any(|event| {
+                event["event"] == "granting"
+                    && event["request"] == request.as_str()
+                    && event["columns"]
+                        .as_array()
+                        .is_some_and(|all| all.contains(&json!(cell.2)))
+            });
+            assert!(told, "no intent of {cell:?} by {request} in the audit file");
+        }
+    }
+
     /// Counts how the requests ended.
     pub fn end(self) {
         let ledger = invariant::ledger(&self.shop);

@@ -5,5 +5,6 @@
 
 mod crowd;
 mod load;
+mod power;
 mod servers;
 mod wires;

@@ -79,6 +79,23 @@ impl Before {
         self.is_kept(shop, &now);
     }
 
+    /// What can be read now and could not be before, each with a live lease of it, if there is one.
+    pub fn given_since(
+        &self,
+        shop: &Shop<'_>,
+        ledger: &dyn Ledger,
+    ) -> Vec<(Cell, Option<RequestId>)> {
+        let live = ledger.leases(&FindLeases::Live(None)).expect("readable");
+        let leases: BTreeMap<Cell, RequestId> = live
+            .iter()
+            .filter_map(|lease| Some((cell_of(shop, lease)?, lease.id.request.clone())))
+            .collect();
+        readable_by(shop, &self.accounts)
+            .difference(&self.reads)
+            .map(|cell| (cell.clone(), leases.get(cell).cloned()))
+            .collect()
+    }
+
     /// Looks at everything.
     #[track_caller]
     fn is_kept(&self, shop: &Shop<'_>, now: &Now) {

@@ -25,6 +25,7 @@ pub mod mount;
 pub mod mysql;
 pub mod people;
 pub mod postgres;
+pub mod power;
 pub mod process;
 pub mod proxy;
 pub mod rust;
