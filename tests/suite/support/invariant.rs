@@ -79,20 +79,19 @@ impl Before {
         self.is_kept(shop, &now);
     }
 
-    /// What can be read now and could not be before, each with a live lease of it, if there is one.
-    pub fn given_since(
-        &self,
-        shop: &Shop<'_>,
-        ledger: &dyn Ledger,
-    ) -> Vec<(Cell, Option<RequestId>)> {
+    /// What can be read now and could not be before, each with the requests of all live leases of it.
+    pub fn given_since(&self, shop: &Shop<'_>, ledger: &dyn Ledger) -> Vec<(Cell, Vec<RequestId>)> {
         let live = ledger.leases(&FindLeases::Live(None)).expect("readable");
-        let leases: BTreeMap<Cell, RequestId> = live
-            .iter()
-            .filter_map(|lease| Some((cell_of(shop, lease)?, lease.id.request.clone())))
-            .collect();
+        let mut leases: BTreeMap<Cell, Vec<RequestId>> = BTreeMap::new();
+        for lease in &live {
+            if let Some(cell) = cell_of(shop, lease) {
+                let requests = leases.entry(cell).or_default();
+                requests.push(lease.id.request.clone());
+            }
+        }
         readable_by(shop, &self.accounts)
             .difference(&self.reads)
-            .map(|cell| (cell.clone(), leases.get(cell).cloned()))
+            .map(|cell| (cell.clone(), leases.remove(cell).unwrap_or_default()))
             .collect()
     }
 
