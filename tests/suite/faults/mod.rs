@@ -7,4 +7,5 @@ mod crowd;
 mod load;
 mod power;
 mod servers;
+mod targets;
 mod wires;
