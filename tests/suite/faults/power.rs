@@ -23,7 +23,7 @@ fn what_was_not_synced_is_not_missed(server: &Server) {
     let begun = Instant::now();
     let mut load = Load::new(server);
     let (mut kills, mut lost) = (0, 0);
-    for mut chance in torture::rounds(8) {
+    for mut chance in torture::rounds(6) {
         if chance.round % ROUNDS == ROUNDS - 1 {
             std::mem::replace(&mut load, Load::new(server)).end();
         }
