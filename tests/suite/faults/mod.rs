@@ -3,6 +3,7 @@
 //!
 //! `make test` plays some rounds of each; `make torture SEED=… MINUTES=…` goes on for as long as it is told.
 
+mod clocks;
 mod crowd;
 mod load;
 mod power;
