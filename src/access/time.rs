@@ -273,6 +273,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_leap_second_is_the_next_minutes_first() {
+        let leap = At::try_from("2016-12-31T23:59:60.250Z".to_owned()).unwrap();
+        assert_eq!(leap.to_string(), "2017-01-01T00:00:00.250Z");
+        let before = At::try_from("2016-12-31T23:59:59.999Z".to_owned()).unwrap();
+        assert!(leap > before);
+        assert_eq!(At::from_millis(leap.millis()), leap);
+    }
+
+    #[test]
     fn durations_read_and_print() {
         for (text, shown) in [
             ("30m", "30m"),

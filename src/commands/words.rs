@@ -245,14 +245,20 @@ pub fn until(text: &str, now: At) -> Result<(Ttl, At)> {
 }
 
 /// The next instant at which a local clock shows this time. Where the clock skips it, the day after is looked at;
-/// where it shows it twice, the earlier is taken.
+/// where it shows it twice, the first that is not over is taken.
 fn next_local<Z: TimeZone>(time: NaiveTime, now: At, zone: &Z) -> Option<At> {
     let today = now.utc().with_timezone(zone).date_naive();
     (0..3)
         .filter_map(|days| today.checked_add_days(chrono::Days::new(days)))
-        .filter_map(|day| zone.from_local_datetime(&day.and_time(time)).earliest())
+        .flat_map(|day| {
+            let shown = zone.from_local_datetime(&day.and_time(time));
+            [shown.clone().earliest(), shown.latest()]
+        })
+        .flatten()
         .map(|instant| At::new(instant.to_utc()))
-        .find(|at| *at > now)
+        // By hand: chrono's earliest() is the later one where a rule tells when the clocks change (seen in 0.4.45).
+        .filter(|at| *at > now)
+        .min()
 }
 
 /// An instant in the past or future for searching: RFC 3339, a local date, or a duration ago.

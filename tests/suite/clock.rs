@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jit::access::Ttl;
+
 use crate::support::jit::{Output, run};
 use crate::support::people::{Person, alice, bob, carol, cron, root};
 use crate::support::server::Server;
@@ -88,6 +90,7 @@ fn a_clock_set_forward_ends_leases_and_moves_no_expiry(server: &Server) {
 }
 
 on_postgres!(
+    until_is_the_next_such_local_time_also_when_clocks_change,
     a_minute_behind_is_a_clock_and_no_fraud,
     what_a_crash_left_is_not_finished_by_a_clock_set_back,
     who_has_not_swept_lately_does_not_grant_on_approve,
@@ -150,4 +153,56 @@ fn who_has_not_swept_lately_does_not_grant_on_approve(server: &Server) {
     shop.sweep().ok();
     assert_eq!(shop.state(&second), "active");
     assert!(shop.reads("jitalice", "phone"));
+}
+
+/// Central Europe, by its rule and not by its name, which a machine without tzdata does not know.
+const ZONE: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+
+/// In spring 02:30 is skipped, in autumn it comes twice. What is asked for is a span of real time, by either.
+fn until_is_the_next_such_local_time_also_when_clocks_change(server: &Server) {
+    let shop = Shop::on(server);
+    let columns = format!("{}:email", shop.table("customers"));
+    let asked = |now: &str, until: &str| -> Ttl {
+        let then = chrono::DateTime::parse_from_rfc3339(now).expect("RFC 3339");
+        let ahead = then.signed_duration_since(chrono::Utc::now());
+        let arguments = [
+            "request",
+            "shop",
+            &columns,
+            "--until",
+            until,
+            "--reason",
+            "x",
+            "--dry-run",
+        ];
+        let offset = format!("{:+}s", ahead.num_seconds());
+        let mut command = shop.jit.command_at(&offset, &alice(), &arguments);
+        command.env("TZ", ZONE);
+        let output = run(&mut command, "");
+        let span = output
+            .err
+            .split_once("(in ")
+            .and_then(|(_, rest)| rest.split_once(')'));
+        let (span, _) = span.unwrap_or_else(|| panic!("no span in {output}"));
+        Ttl::parse(span).unwrap_or_else(|error| panic!("{error}: {output}"))
+    };
+    for (now, until, minutes) in [
+        ("2027-03-28T00:30:00Z", "03:30", 60),
+        ("2027-03-28T00:30:00Z", "01:45", 15),
+        // not on that day
+        ("2027-03-28T00:30:00Z", "02:30", 24 * 60),
+        ("2027-10-30T23:30:00Z", "02:30", 60),
+        ("2027-10-30T23:30:00Z", "03:30", 180),
+        // once more, an hour later
+        ("2027-10-31T00:40:00Z", "02:30", 50),
+        ("2027-10-31T01:40:00Z", "02:30", 24 * 60 - 10),
+    ] {
+        let wanted = Ttl::from_secs(60 * minutes);
+        let off = asked(now, until).millis().abs_diff(wanted.millis());
+        assert!(
+            off <= 120_000,
+            "until {until} at {now}: {} and not {wanted}",
+            asked(now, until)
+        );
+    }
 }

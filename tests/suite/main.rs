@@ -13,6 +13,7 @@ mod demo;
 mod engine_mysql;
 mod engine_postgres;
 mod errors;
+mod faults;
 mod house;
 mod identity;
 mod journal;

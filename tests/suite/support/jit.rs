@@ -150,18 +150,10 @@ impl Install {
 
     /// The same with another wall clock (libfaketime): `-1d`, `+90m`. The boot clock stays the machine's.
     pub fn command_at(&self, offset: &str, person: &Person, arguments: &[&str]) -> Command {
-        let library: PathBuf = fs::read_dir("/usr/lib")
-            .expect("a folder")
-            .flatten()
-            .map(|entry| entry.path().join("faketime/libfaketime.so.1"))
-            .find(|path| path.exists())
-            .unwrap_or_else(|| panic!("no libfaketime; {}", super::process::CURE));
         // Behind the change of user: what libfaketime shares belongs to the one whose program loads it first.
         let mut command = person.command("env");
         command
-            .arg(format!("LD_PRELOAD={}", library.display()))
-            .arg(format!("FAKETIME={offset}"))
-            .args(["DONT_FAKE_MONOTONIC=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"])
+            .args(another_clock(offset))
             .arg(program())
             .args(arguments);
         for (name, value) in self.command(person, &[]).get_envs() {
@@ -186,6 +178,22 @@ impl Install {
     pub fn run(&self, person: &Person, arguments: &[&str]) -> Output {
         run(&mut self.command(person, arguments), "")
     }
+}
+
+/// What `env` sets for another wall clock: `-1d`, `+90m` (libfaketime). The boot clock stays the machine's.
+pub fn another_clock(offset: &str) -> [String; 4] {
+    let library: PathBuf = fs::read_dir("/usr/lib")
+        .expect("a folder")
+        .flatten()
+        .map(|entry| entry.path().join("faketime/libfaketime.so.1"))
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("no libfaketime; {}", super::process::CURE));
+    [
+        format!("LD_PRELOAD={}", library.display()),
+        format!("FAKETIME={offset}"),
+        "DONT_FAKE_MONOTONIC=1".to_owned(),
+        "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
+    ]
 }
 
 impl Default for Install {

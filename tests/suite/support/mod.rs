@@ -15,6 +15,7 @@
 
 pub mod certificates;
 pub mod client;
+pub mod crowd;
 pub mod forge;
 pub mod host;
 pub mod invariant;
@@ -24,7 +25,9 @@ pub mod mount;
 pub mod mysql;
 pub mod people;
 pub mod postgres;
+pub mod power;
 pub mod process;
+pub mod proxy;
 pub mod rust;
 pub mod server;
 pub mod shop;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::client::{Login, Refused, Rows, Session};
+use super::jit::another_clock;
 use super::process::{Keeper, free_port};
 use super::{mariadb, mysql, postgres};
 
@@ -77,6 +78,11 @@ pub struct Server {
 impl Server {
     /// Makes and starts one with the engine's own further options (`postgres -c` values, or `mysqld` flags).
     pub(super) fn new(program: Program, options: &[&str]) -> Self {
+        Self::by_clock(program, options, None)
+    }
+
+    /// The same, perhaps by another wall clock than the machine's.
+    fn by_clock(program: Program, options: &[&str], clock: Option<&str>) -> Self {
         let kind = program.kind();
         let wanted = std::env::var("JIT_TEST_SERVERS").unwrap_or_default();
         assert!(
@@ -94,12 +100,20 @@ impl Server {
                 Program::Mysql => mysql::template(),
                 Program::Mariadb => mariadb::template(),
             };
-            let keeper = Keeper::new(kind.word(), &template, |folder, sockets| match program {
-                Program::Postgres | Program::Postgres18 => {
-                    postgres::command(program, folder, sockets, port, &options)
+            let keeper = Keeper::new(kind.word(), &template, |folder, sockets| {
+                let command = match program {
+                    Program::Postgres | Program::Postgres18 => {
+                        postgres::command(program, folder, sockets, port, &options)
+                    }
+                    Program::Mysql => mysql::command(folder, sockets, port, &options),
+                    Program::Mariadb => mariadb::command(folder, sockets, port, &options),
+                };
+                let mut clocked: Vec<String> = Vec::new();
+                if let Some(offset) = clock {
+                    clocked.push("env".to_owned());
+                    clocked.extend(another_clock(offset));
                 }
-                Program::Mysql => mysql::command(folder, sockets, port, &options),
-                Program::Mariadb => mariadb::command(folder, sockets, port, &options),
+                clocked.into_iter().chain(command).collect()
             });
             let server = Self {
                 program,
@@ -207,6 +221,11 @@ impl Server {
     /// ones: `["fsync=on"]` on Postgres, `["--sync-binlog=1"]` on MySQL.
     pub fn another(&self, options: &[&str]) -> Self {
         Self::new(self.program, options)
+    }
+
+    /// Another one whose clock goes wrong: `+1h`, `-1h`.
+    pub fn another_by_clock(&self, offset: &str) -> Self {
+        Self::by_clock(self.program, &[], Some(offset))
     }
 
     /// Ends it as a crash of the machine's memory would: at once. Does not start it again.

@@ -151,7 +151,8 @@ impl<'s> Shop<'s> {
         }
     }
 
-    fn make_account(&self, name: &str) {
+    /// An account that may do nothing yet, with [`PASSWORD`].
+    pub fn make_account(&self, name: &str) {
         match self.server.kind() {
             Kind::Postgres => {
                 self.dba(&format!(
