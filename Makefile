@@ -3,6 +3,7 @@
 # make test    every test, on real servers; SERVERS=postgres,mysql narrows
 # make torture  random sequences, kills and bad inputs for as long as you say: SEED=7 MINUTES=60
 # make fuzz    what takes bytes from outside, each kind for FOR=60 seconds; needs cargo-fuzz and a nightly Rust
+# make deny    licences, sources and known advisories of what the program is built from; needs cargo-deny
 # make lint    formatting, and clippy with warnings as errors
 # make msrv    that the oldest Rust of Cargo.toml builds all of it; needs rustup
 # make bench   the figures of benches/README.md, on throwaway servers; ONLY=sweep,start SERVERS=postgres ROUNDS=3 narrow
@@ -28,7 +29,7 @@ left_out := $(filter-out $(chosen),$(known))
 skips := $(foreach server,$(left_out),--skip on_$(server))
 say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVERS): every test of $(left_out)",true)
 
-.PHONY: all setup build test torture fuzz lint bench demo errors clean-servers generate release install uninstall deb static msrv
+.PHONY: all setup build test torture fuzz deny lint bench demo errors clean-servers generate release install uninstall deb static msrv
 
 all: build
 
@@ -49,7 +50,7 @@ MINUTES ?= 10
 INPUTS ?= 100000
 torture: setup
 	JIT_TORTURE_SEED=$(SEED) JIT_TORTURE_MINUTES=$(MINUTES) JIT_TORTURE_INPUTS=$(INPUTS) \
-	cargo test --locked --features failpoints --test suite -- model:: bad_input:: crash:: $(skips) --nocapture
+	cargo test --locked --features failpoints --test suite -- model:: faults:: bad_input:: crash:: $(skips) --nocapture
 
 # What it finds worth keeping goes under fuzz/target; the kept inputs are in fuzz/corpus.
 FOR ?= 60
@@ -62,6 +63,9 @@ fuzz:
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features failpoints -- -D warnings
+
+deny:
+	cargo deny --locked check
 
 msrv:
 	rustup run --install $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) \

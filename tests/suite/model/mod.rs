@@ -2,7 +2,7 @@
 //! with a small model of who may read what. A failing sequence is shrunk; the shortest ones are kept in `cases/`.
 //!
 //! `make test` plays the kept cases and a few random sequences; `make torture SEED=… MINUTES=…` goes on for as long
-//! as it is told.
+//! as it is told. `JIT_TORTURE_STEPS='[…]'`, as a failure prints them, plays just these.
 
 mod play;
 mod points;
@@ -10,6 +10,8 @@ mod step;
 mod sweep;
 mod world;
 
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -23,7 +25,10 @@ use crate::support::torture;
 use play::{FIGURES, play};
 use step::{Step, sequence};
 
-on_every_server!(what_can_be_read_is_what_the_model_says);
+on_every_server!(
+    what_can_be_read_is_what_the_model_says,
+    sequences_that_once_broke_a_law_break_none,
+);
 
 /// Steps of a random sequence.
 const LONGEST: usize = 40;
@@ -33,6 +38,10 @@ const SHRINKING: Duration = Duration::from_secs(120);
 fn what_can_be_read_is_what_the_model_says(server: &Server) {
     // One of its own: it is killed.
     let server = server.another(&[]);
+    if let Some(steps) = told() {
+        attempt(&server, &steps).unwrap_or_else(|why| panic!("{why}"));
+        return;
+    }
     let begun = Instant::now();
     for chance in torture::rounds(1) {
         random(&server, torture::seed() + chance.round);
@@ -47,6 +56,27 @@ fn what_can_be_read_is_what_the_model_says(server: &Server) {
         FIGURES.kills.load(Ordering::Relaxed),
         FIGURES.deaths.load(Ordering::Relaxed),
     );
+}
+
+/// The kept ones, each shrunk by hand or by the model, with what it broke for a name.
+fn sequences_that_once_broke_a_law_break_none(server: &Server) {
+    let server = server.another(&[]);
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/model/cases");
+    let mut played = 0;
+    for case in fs::read_dir(cases).expect("a folder") {
+        let case = case.expect("a file").path();
+        let text = fs::read_to_string(&case).expect("text");
+        let steps: Vec<Step> = serde_json::from_str(&text).expect("steps");
+        attempt(&server, &steps).unwrap_or_else(|why| panic!("{}: {why}", case.display()));
+        played += 1;
+    }
+    assert!(played > 0, "no case was found");
+}
+
+/// Steps that somebody wants to see again.
+fn told() -> Option<Vec<Step>> {
+    let text = std::env::var("JIT_TORTURE_STEPS").ok()?;
+    Some(serde_json::from_str(&text).unwrap_or_else(|why| panic!("JIT_TORTURE_STEPS: {why}")))
 }
 
 /// One random sequence; where it breaks a law, the shortest that still does.

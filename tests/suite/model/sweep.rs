@@ -120,19 +120,30 @@ impl World {
                     Some(Lease::Live { .. } | Lease::Disputed { .. })
                 )
         });
-        if covered {
-            return Worlds::from([with(Lease::Ended, true)]);
-        }
         if self.by_identity {
-            return Worlds::from([with(Lease::Ended, false)]);
+            return Worlds::from([with(Lease::Ended, covered)]);
         }
         // Here a row has no giver that is certain. What a DBA touched may be said to be disputed, and stays until a
-        // person settles it; where it cannot be told, it is taken.
+        // person settles it; where it cannot be told, it is taken. What is disputed of one request is of all.
         let (touched, settled) = match self.requests[nth].leases.get(key) {
             Some(Lease::Live { touched, settled }) => (*touched, *settled),
             Some(Lease::Disputed { settled }) => (true, *settled),
             _ => (false, false),
         };
+        let touched = touched
+            || self.requests.iter().any(|other| {
+                matches!(
+                    other.leases.get(key),
+                    Some(Lease::Disputed { settled: false })
+                )
+            });
+        if covered {
+            let mut worlds = Worlds::from([with(Lease::Ended, true)]);
+            if touched && !settled {
+                worlds.insert(with(Lease::Disputed { settled: false }, true));
+            }
+            return worlds;
+        }
         let row = self.ours.contains(key) || self.standing.contains(key);
         let looks_renamed = !row
             && self.ours.iter().chain(&self.standing).any(|other| {
@@ -231,25 +242,38 @@ impl World {
                 self.holds.push(*scope);
             }
             Act::Resume => self.holds.clear(),
-            Act::Settle(nth, keep) => {
-                let mut left = Vec::new();
-                for (key, lease) in &mut self.requests[*nth].leases {
-                    if matches!(lease, Lease::Disputed { .. }) {
-                        *lease = if *keep {
-                            left.push(key.clone());
-                            Lease::Ended
-                        } else {
-                            Lease::Live {
-                                touched: true,
-                                settled: true,
-                            }
+            Act::Settle(nth, keep) => self.settle(*nth, *keep),
+        }
+    }
+
+    /// What is decided of one request holds for the same privileges of others that are over; what goes on is asked
+    /// about at its own end.
+    fn settle(&mut self, nth: usize, keep: bool) {
+        let disputed: Vec<Key> = self.requests[nth]
+            .leases
+            .iter()
+            .filter(|(_, lease)| matches!(lease, Lease::Disputed { .. }))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for request in &mut self.requests {
+            for key in &disputed {
+                match request.leases.get_mut(key) {
+                    Some(lease @ Lease::Disputed { .. }) if keep => *lease = Lease::Ended,
+                    Some(lease @ Lease::Disputed { .. }) => {
+                        *lease = Lease::Live {
+                            touched: true,
+                            settled: true,
                         };
                     }
+                    Some(Lease::Live { touched, .. }) if keep => *touched = true,
+                    _ => {}
                 }
-                for key in left {
-                    if self.ours.remove(&key) {
-                        self.standing.insert(key);
-                    }
+            }
+        }
+        if keep {
+            for key in disputed {
+                if self.ours.remove(&key) {
+                    self.standing.insert(key);
                 }
             }
         }
