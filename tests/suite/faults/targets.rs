@@ -86,7 +86,8 @@ fn fault(chance: &mut Chance) -> Fault {
         // Somewhere in the visit the peer is lost, and neither end is told.
         0 => Fault::Stall {
             way: Way::There,
-            after: 500 + chance.below(3000),
+            // The shortest visit sends more.
+            after: 300 + chance.below(1000),
             time: HANGS,
         },
         1 => Fault::Slow {
