@@ -110,7 +110,10 @@ async fn run(cli: Cli) -> Result<Exit> {
             return Ok(Exit::Done);
         }
         Command::Policy(command @ (cli::Policy::Check { live: false } | cli::Policy::Test)) => {
-            return policy::run(&Context::of_rules(common)?, command).await;
+            let context = Context::of_rules(common)?;
+            let exit = policy::run(&context, command).await;
+            context.end();
+            return exit;
         }
         Command::Policy(command @ cli::Policy::Explain(_)) => {
             // A ledger, where there is one, knows the columns that globs stand for.
@@ -127,7 +130,7 @@ async fn run(cli: Cli) -> Result<Exit> {
         _ => {}
     }
     // What takes access away, or only looks, goes on while the policies cannot be read.
-    let context = &match command {
+    let context = match command {
         Command::Setup(_)
         | Command::Policy(_)
         | Command::Columns(_)
@@ -136,6 +139,13 @@ async fn run(cli: Cli) -> Result<Exit> {
         | Command::Approve(_) => Context::open(common)?,
         _ => Context::open_to_take(common)?,
     };
+    let exit = with(&context, command).await;
+    context.end();
+    exit
+}
+
+/// What needs settings and ledger.
+async fn with(context: &Context, command: &Command) -> Result<Exit> {
     match command {
         Command::Setup(arguments) => setup::run(context, arguments).await,
         Command::Doctor => doctor::run(context).await,

@@ -14,6 +14,7 @@ impl Book {
     pub fn check(&self, dir: &dyn Directory, targets: &KnownTargets) -> Vec<Problem> {
         let mut check = Check {
             dir: &Cached::new(dir),
+            approvable: HashMap::new(),
             problems: ambiguity::problems(self, targets),
         };
         check
@@ -88,8 +89,37 @@ impl Directory for Cached<'_> {
     }
 }
 
+/// Whether people can have something approved.
+enum Approvable {
+    Yes,
+    /// Nobody: these lines can never be met.
+    Never(Vec<ApprovalLine>),
+    /// All but these.
+    NotBy(Vec<String>),
+}
+
+impl Approvable {
+    fn of(lines: &[ApprovalLine], who: &[String], dir: &Cached<'_>) -> Self {
+        // Nobody has the empty name: this is everybody together.
+        if let Err(open) = approvals::possible(lines, "", dir) {
+            return Self::Never(open);
+        }
+        let stuck: Vec<String> = dir
+            .all(who)
+            .into_iter()
+            .filter(|person| approvals::possible(lines, person, dir).is_err())
+            .collect();
+        match stuck.is_empty() {
+            true => Self::Yes,
+            false => Self::NotBy(stuck),
+        }
+    }
+}
+
 struct Check<'d> {
     dir: &'d Cached<'d>,
+    /// By approval lines and people: a company's policies have few of them in common with all.
+    approvable: HashMap<Vec<ApprovalLine>, HashMap<Vec<String>, Approvable>>,
     problems: Vec<Problem>,
 }
 
@@ -145,42 +175,37 @@ impl Check<'_> {
         if entry.lines.is_empty() || entry.lines.iter().any(unknown) {
             return;
         }
-        let rule = policy.shown(at);
-        // Nobody has the empty name: this is everybody together.
-        if let Err(open) = approvals::possible(&entry.lines, "", self.dir) {
-            self.problems.push(
-                Problem::error(
-                    &policy.file,
-                    entry.place,
-                    format!(
-                        "{rule} can never be approved: there are not enough different people, missing {}",
-                        approvals::in_words(&open)
-                    ),
-                )
-                .cure("add people to the groups, or lower the count"),
-            );
-            return;
+        let known = self.approvable.entry(entry.lines.clone()).or_default();
+        if !known.contains_key(&entry.who) {
+            let found = Approvable::of(&entry.lines, &entry.who, self.dir);
+            known.insert(entry.who.clone(), found);
         }
-        let stuck: Vec<String> = self
-            .dir
-            .all(&entry.who)
-            .into_iter()
-            .filter(|person| approvals::possible(&entry.lines, person, self.dir).is_err())
-            .collect();
-        if !stuck.is_empty() {
-            self.problems.push(
-                Problem::warning(
-                    &policy.file,
-                    entry.place,
-                    format!(
-                        "{rule} can never be approved for {}: nobody approves their own request, and there are \
-                         not enough others",
-                        list(&stuck)
-                    ),
-                )
-                .cure("add people to the groups that approve"),
-            );
-        }
+        let rule = || policy.shown(at);
+        let problem = match known.get(&entry.who) {
+            None | Some(Approvable::Yes) => return,
+            Some(Approvable::Never(open)) => Problem::error(
+                &policy.file,
+                entry.place,
+                format!(
+                    "{} can never be approved: there are not enough different people, missing {}",
+                    rule(),
+                    approvals::in_words(open)
+                ),
+            )
+            .cure("add people to the groups, or lower the count"),
+            Some(Approvable::NotBy(stuck)) => Problem::warning(
+                &policy.file,
+                entry.place,
+                format!(
+                    "{} can never be approved for {}: nobody approves their own request, and there are not enough \
+                     others",
+                    rule(),
+                    list(stuck)
+                ),
+            )
+            .cure("add people to the groups that approve"),
+        };
+        self.problems.push(problem);
     }
 
     /// Warns of an entry that no person, purpose and duration leads to.
