@@ -66,6 +66,11 @@ pub(crate) fn source(text: &str) -> SourceFile {
     }
 }
 
+/// The policies that the contract shows.
+pub(crate) fn contract() -> Book {
+    book(CONTRACT)
+}
+
 /// A book of these policies (the list under `policies:`), which must load.
 pub(crate) fn book(policies: &str) -> Book {
     match Book::load(vec![source(&format!("version: 1\npolicies:\n{policies}"))]) {

@@ -4,3 +4,4 @@ mod judging;
 mod linting;
 mod loading;
 mod properties;
+mod ruling;

@@ -9,6 +9,16 @@ macro_rules! sql {
     };
 }
 
+/// A way to find requests, with the end that all of them share.
+macro_rules! found {
+    ($way:literal) => {
+        concat!(
+            include_str!(concat!("sql/", $way, ".sql")),
+            include_str!("sql/requests_found.sql")
+        )
+    };
+}
+
 sql! {
     EVENT_HEAD = "event_head", include_str!("sql/event_head.sql");
     EVENT_INSERT = "event_insert", include_str!("sql/event_insert.sql");
@@ -42,13 +52,13 @@ sql! {
     REQUEST_BY_ID = "request_by_id", include_str!("sql/request_by_id.sql");
     REQUEST_INSERT = "request_insert", include_str!("sql/request_insert.sql");
     REQUEST_SAVE = "request_save", include_str!("sql/request_save.sql");
-    REQUESTS_BY_PREFIX = "requests_by_prefix", include_str!("sql/requests_by_prefix.sql");
-    REQUESTS_ENDED_SINCE = "requests_ended_since", include_str!("sql/requests_ended_since.sql");
-    REQUESTS_IN_STATES = "requests_in_states", include_str!("sql/requests_in_states.sql");
-    REQUESTS_LAPSING = "requests_lapsing", include_str!("sql/requests_lapsing.sql");
-    REQUESTS_NEWEST = "requests_newest", include_str!("sql/requests_newest.sql");
-    REQUESTS_OF_REQUESTER = "requests_of_requester", include_str!("sql/requests_of_requester.sql");
-    REQUESTS_OF_TARGET = "requests_of_target", include_str!("sql/requests_of_target.sql");
+    REQUESTS_BY_PREFIX = "requests_by_prefix", found!("requests_by_prefix");
+    REQUESTS_ENDED_SINCE = "requests_ended_since", found!("requests_ended_since");
+    REQUESTS_IN_STATES = "requests_in_states", found!("requests_in_states");
+    REQUESTS_LAPSING = "requests_lapsing", found!("requests_lapsing");
+    REQUESTS_NEWEST = "requests_newest", found!("requests_newest");
+    REQUESTS_OF_REQUESTER = "requests_of_requester", found!("requests_of_requester");
+    REQUESTS_OF_TARGET = "requests_of_target", found!("requests_of_target");
     SEEN_ADVANCE = "seen_advance", include_str!("sql/seen_advance.sql");
     SEEN_GET = "seen_get", include_str!("sql/seen_get.sql");
     SEEN_RESET = "seen_reset", include_str!("sql/seen_reset.sql");

@@ -1,15 +1,4 @@
--- Few: open ones whose time to be granted is over.
--- Numbers are put in order, and then the documents read: those could fill the memory.
+-- Few: open ones whose time to be granted is over. Goes on in requests_found.sql.
 SELECT doc FROM requests WHERE number IN (
   SELECT number FROM requests INDEXED BY requests_by_lapse
   WHERE lapses_at <= :lapsing_by AND state IN ('submitted', 'pending', 'approved')
-    AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
-    AND (:requester IS NULL OR requester = :requester)
-    AND (:target IS NULL OR target = :target)
-    AND (:lapsing_by IS NULL OR lapses_at <= :lapsing_by)
-    AND (:ended_since IS NULL OR ended_at >= :ended_since)
-    AND (:prefix IS NULL OR (id >= :prefix AND id < :prefix_end))
-  ORDER BY number DESC
-  LIMIT :limit
-)
-ORDER BY number DESC

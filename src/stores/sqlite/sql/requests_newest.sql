@@ -1,11 +1,4 @@
--- All, newest first.
-SELECT doc FROM requests NOT INDEXED
-WHERE true
-  AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
-  AND (:requester IS NULL OR requester = :requester)
-  AND (:target IS NULL OR target = :target)
-  AND (:lapsing_by IS NULL OR lapses_at <= :lapsing_by)
-  AND (:ended_since IS NULL OR ended_at >= :ended_since)
-  AND (:prefix IS NULL OR (id >= :prefix AND id < :prefix_end))
-ORDER BY number DESC
-LIMIT :limit
+-- All, newest first. Goes on in requests_found.sql.
+SELECT doc FROM requests WHERE number IN (
+  SELECT number FROM requests NOT INDEXED
+  WHERE true
