@@ -139,13 +139,13 @@ async fn run(cli: Cli) -> Result<Exit> {
         | Command::Approve(_) => Context::open(common)?,
         _ => Context::open_to_take(common)?,
     };
-    let exit = with(&context, command).await;
+    let exit = carry_out(&context, command).await;
     context.end();
     exit
 }
 
 /// What needs settings and ledger.
-async fn with(context: &Context, command: &Command) -> Result<Exit> {
+async fn carry_out(context: &Context, command: &Command) -> Result<Exit> {
     match command {
         Command::Setup(arguments) => setup::run(context, arguments).await,
         Command::Doctor => doctor::run(context).await,

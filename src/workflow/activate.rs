@@ -15,6 +15,7 @@ use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::acts::{Verdict, verdict};
 use super::history::Histories;
+use super::look::Observed;
 use super::target::{Failing, TargetReport};
 use super::{
     Operator, arrive, clock, commit_each, disputes, events, look, portions, publish, remember,
@@ -273,7 +274,8 @@ pub async fn carry_out(
         .collect();
     let target = &intents[0].request.target;
     let ordered = orders.iter().flat_map(|order| &order.privileges);
-    disputes::note(op, target, engine, ordered).await?;
+    let touched = ordered.map(Privilege::key);
+    disputes::note(op, target, engine, touched, &[], &Observed::new()).await?;
     let reports = engine.grant(&orders).await;
     failpoint::reach("grant-sent");
     let privileges = look::distinct(intents.iter().flat_map(|intent| &intent.leases));
@@ -313,11 +315,7 @@ pub async fn carry_out(
 }
 
 /// Why an order was not met, by what the catalog shows: `None` where all of it is there.
-fn shortfall(
-    intent: &Intent,
-    answer: &Report,
-    standing: &HashMap<PrivilegeKey, Standing>,
-) -> Option<String> {
+fn shortfall(intent: &Intent, answer: &Report, standing: &Observed) -> Option<String> {
     let missing = intent.leases.iter().any(|lease| {
         !matches!(
             standing.get(&lease.key()),
@@ -343,7 +341,7 @@ fn granted(
     op: &Operator,
     intent: &Intent,
     answer: &Report,
-    standing: &HashMap<PrivilegeKey, Standing>,
+    standing: &Observed,
     engine: &dyn Engine,
     now: &Now,
 ) -> Change {
@@ -445,7 +443,7 @@ pub fn give_up(op: &Operator, intents: &[Intent], why: &str) -> Result<(), Store
 fn sharers(
     op: &Operator,
     intents: &[Intent],
-    standing: &HashMap<PrivilegeKey, Standing>,
+    standing: &Observed,
 ) -> Result<Vec<Effect>, StoreError> {
     let stamped: HashMap<&PrivilegeKey, &String> = standing
         .iter()

@@ -6,18 +6,20 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::access::{Lease, LeaseId, LeaseState, Privilege, RequestId, Standing, TargetName};
+use crate::access::{Lease, LeaseId, LeaseState, PrivilegeKey, RequestId, Standing, TargetName};
 use crate::audit::event::EventKind;
 use crate::engines::Engine;
 use crate::stores::{Change, Effect, FindLeases};
 
-use super::look::{distinct, explained};
+use super::look::{Observed, distinct, explained};
 use super::target::Failing;
 use super::{Operator, commit_each, events};
 
 /// Looks at every lease whose trace a statement about `touched` would wipe, also at those that go on, and records
-/// as disputed those that somebody else has granted too. To be called before each GRANT and REVOKE; what was
-/// recorded is told by the lease's new state. On Postgres, where nothing is wiped, it does nothing.
+/// as disputed those that somebody else has granted too. To be called before each GRANT and REVOKE; what was recorded
+/// is given back, by lease. On Postgres, where nothing is wiped, it does nothing.
+///
+/// `leases` and `seen` are what the caller has read and observed by now: that is not looked at again.
 ///
 /// # Errors
 /// Those of the ledger and of the target.
@@ -25,12 +27,11 @@ pub async fn note(
     op: &Operator,
     target: &TargetName,
     engine: &mut dyn Engine,
-    touched: impl IntoIterator<Item = &Privilege>,
+    touched: impl IntoIterator<Item = PrivilegeKey>,
+    leases: &[Lease],
+    seen: &Observed,
 ) -> Result<HashMap<LeaseId, LeaseState>, Failing> {
-    let hands: HashSet<_> = touched
-        .into_iter()
-        .filter_map(|privilege| privilege.key().hand())
-        .collect();
+    let hands: HashSet<_> = touched.into_iter().filter_map(|key| key.hand()).collect();
     if hands.is_empty() {
         return Ok(HashMap::new());
     }
@@ -38,29 +39,24 @@ pub async fn note(
         .ledger
         .live_keys(target)?
         .into_iter()
+        .filter(|key| !seen.contains_key(key))
         .filter(|key| key.hand().is_some_and(|hand| hands.contains(&hand)))
         .collect();
     let find = FindLeases::GivenWithKeys(target.clone(), keys);
-    let leases: Vec<Lease> = op
-        .ledger
-        .leases(&find)?
-        .into_iter()
-        .filter(|lease| lease.state == LeaseState::Held)
-        .filter(|lease| lease.server.same_database(engine.server()))
-        .collect();
-    if leases.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let seen = explained(op, target, engine, &distinct(&leases)).await?;
-    let mut contested: BTreeMap<RequestId, Vec<(Lease, String)>> = BTreeMap::new();
-    for lease in leases {
-        if let Some(Standing::Held {
-            contested: Some(why),
-            ..
-        }) = seen.get(&lease.key())
+    let mut others = op.ledger.leases(&find)?;
+    others.retain(|lease| lease.server.same_database(engine.server()));
+    let more = explained(op, target, engine, &distinct(&others)).await?;
+    let mut contested: BTreeMap<RequestId, Vec<(&Lease, &String)>> = BTreeMap::new();
+    for lease in leases.iter().chain(&others) {
+        let key = lease.key();
+        if lease.state == LeaseState::Held
+            && let Some(Standing::Held {
+                contested: Some(why),
+                ..
+            }) = seen.get(&key).or_else(|| more.get(&key))
         {
             let of_request = contested.entry(lease.id.request.clone()).or_default();
-            of_request.push((lease, why.clone()));
+            of_request.push((lease, why));
         }
     }
     record(op, engine, contested)
@@ -70,7 +66,7 @@ pub async fn note(
 fn record(
     op: &Operator,
     engine: &dyn Engine,
-    contested: BTreeMap<RequestId, Vec<(Lease, String)>>,
+    contested: BTreeMap<RequestId, Vec<(&Lease, &String)>>,
 ) -> Result<HashMap<LeaseId, LeaseState>, Failing> {
     let mut changes = Vec::new();
     let mut states = HashMap::new();
@@ -80,7 +76,7 @@ fn record(
         };
         let mut change = Change::default();
         let mut lines: BTreeMap<_, Vec<&Lease>> = BTreeMap::new();
-        for (lease, why) in &leases {
+        for (lease, why) in leases {
             let subject = events::Subject::of(&lease.privilege);
             lines.entry((subject, why)).or_default().push(lease);
             let state = LeaseState::Disputed { why: why.clone() };

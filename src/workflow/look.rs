@@ -9,6 +9,9 @@ use crate::stores::FindLeases;
 use super::Operator;
 use super::target::Failing;
 
+/// The standing of each privilege, by its key.
+pub type Observed = HashMap<PrivilegeKey, Standing>;
+
 /// One of each privilege.
 pub fn distinct<'l>(leases: impl IntoIterator<Item = &'l Lease>) -> Vec<Privilege> {
     let mut seen = HashSet::new();
@@ -23,7 +26,7 @@ pub fn distinct<'l>(leases: impl IntoIterator<Item = &'l Lease>) -> Vec<Privileg
 pub async fn observe(
     engine: &mut dyn Engine,
     privileges: &[Privilege],
-) -> Result<HashMap<PrivilegeKey, Standing>, EngineError> {
+) -> Result<Observed, EngineError> {
     let standings = engine.privileges(privileges).await?;
     Ok(privileges
         .iter()
@@ -43,7 +46,10 @@ pub async fn explained(
     target: &TargetName,
     engine: &mut dyn Engine,
     privileges: &[Privilege],
-) -> Result<HashMap<PrivilegeKey, Standing>, Failing> {
+) -> Result<Observed, Failing> {
+    if privileges.is_empty() {
+        return Ok(Observed::new());
+    }
     let seen = observe(engine, privileges).await?;
     let contested: HashSet<_> = privileges
         .iter()

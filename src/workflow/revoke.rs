@@ -10,15 +10,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::access::plan::{self, Plan, Settlement, Urgency};
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Standing,
-    State, TargetName, Ttl, waves,
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, Request, RequestId, Standing, State,
+    TargetName, Ttl, waves,
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, Verb};
 use crate::failpoint;
 use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
-use super::look::{distinct, explained};
+use super::look::{Observed, distinct, explained};
 use super::target::{Failing, TargetReport};
 use super::{Operator, commit_each, disputes, events, portions};
 
@@ -120,6 +120,11 @@ impl Due {
         }
     }
 
+    fn plan(&self, now: &Now, observed: &Observed) -> Plan {
+        let urgency = |lease: &Lease| self.urgency(lease, now);
+        plan::plan(now, &self.leases, &urgency, observed)
+    }
+
     fn due(&self, now: &Now) -> Vec<&Lease> {
         self.leases
             .iter()
@@ -139,14 +144,8 @@ pub async fn plan(
     now: &Now,
     engine: &mut dyn Engine,
 ) -> Result<Plan, Failing> {
-    let privileges = distinct(due.due(now));
-    let observed = explained(op, target, engine, &privileges).await?;
-    Ok(plan::plan(
-        now,
-        &due.leases,
-        &|lease| due.urgency(lease, now),
-        &observed,
-    ))
+    let observed = explained(op, target, engine, &distinct(due.due(now))).await?;
+    Ok(due.plan(now, &observed))
 }
 
 /// Takes what is due and records what was seen.
@@ -228,26 +227,24 @@ async fn take(
         engine.end_own(&unsure).await?;
     }
 
-    let plan = plan(op, target, &due, now, engine).await?;
-    let taken: Vec<Privilege> = plan
-        .steps
-        .iter()
-        .flat_map(|step| step.privileges.iter().cloned())
-        .collect();
-    match disputes::note(op, target, engine, &taken).await {
+    let observed = explained(op, target, engine, &distinct(due.due(now))).await?;
+    let touched = observed.keys().cloned();
+    match disputes::note(op, target, engine, touched, &due.leases, &observed).await {
         Ok(states) => due.took_state(states),
         // The REVOKEs of what is due go on.
         Err(Failing::Ledger(error)) => report.ledger_error(&error),
         Err(error) => return Err(error),
     }
+    let plan = due.plan(now, &observed);
     let reports = engine.revoke(&plan.steps).await;
     report.ended(&reports);
     failpoint::reach("revoke-sent");
-    let after = if taken.is_empty() {
-        HashMap::new()
-    } else {
-        explained(op, target, engine, &taken).await?
-    };
+    let taken: Vec<Privilege> = plan
+        .steps
+        .iter()
+        .flat_map(|step| step.privileges.iter().cloned())
+        .collect();
+    let after = explained(op, target, engine, &taken).await?;
     let evidence = Evidence::gather(engine, &due, now, &plan, &taken).await;
     report.sessions += evidence.sessions.len();
     let seen = Seen {
@@ -267,7 +264,7 @@ async fn take(
 }
 
 /// Whether the catalog shows nothing more of what was due, whatever becomes of its record.
-fn nothing_left(plan: &Plan, after: &HashMap<PrivilegeKey, Standing>) -> bool {
+fn nothing_left(plan: &Plan, after: &Observed) -> bool {
     let held = |standing: &Standing| matches!(standing, Standing::Held { .. });
     let disputed = |settled: &plan::Settled| matches!(settled.how, Settlement::Disputed { .. });
     !after.values().any(held) && !plan.settled.iter().any(disputed)

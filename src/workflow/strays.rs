@@ -8,6 +8,7 @@ use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, Verb};
 use crate::stores::{Change, FindLeases};
 
+use super::look::Observed;
 use super::target::{Failing, TargetReport};
 use super::{Operator, disputes, look};
 
@@ -30,7 +31,8 @@ pub async fn take(
     if strays.is_empty() {
         return Ok(());
     }
-    disputes::note(op, target, engine, &strays).await?;
+    let touched = strays.iter().map(Privilege::key);
+    disputes::note(op, target, engine, touched, &[], &Observed::new()).await?;
     let steps = plan::steps_for(strays.clone());
     let answers = engine.revoke(&steps).await;
     report.ended(&answers);

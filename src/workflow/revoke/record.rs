@@ -12,6 +12,7 @@ use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, Report, Session, Verb};
 use crate::stores::{Change, Effect};
 use crate::workflow::events::{self, Subject};
+use crate::workflow::look::Observed;
 use crate::workflow::target::{Failing, TargetReport};
 use crate::workflow::{Operator, commit_each};
 
@@ -22,7 +23,7 @@ use super::{Due, privileges_of};
 pub struct Seen<'a> {
     pub plan: &'a Plan,
     pub told: HashMap<PrivilegeKey, Told>,
-    pub after: &'a HashMap<PrivilegeKey, Standing>,
+    pub after: &'a Observed,
     pub evidence: &'a Evidence,
     /// The announcement, where the ledger could not take it before the REVOKE.
     pub unannounced: Option<Vec<Change>>,

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::crowd::Crowd;
@@ -60,50 +59,25 @@ policies:
       - {who: [group:crowd], max: 4h, max_total: 1000h, approval: {all: [{by: [group:dba], count: 1}]}}
 ";
 
-/// Of all rounds of this program.
-#[derive(Default)]
-struct Figures {
-    rounds: AtomicUsize,
-    asked: AtomicUsize,
-    decided: AtomicUsize,
-    given_back: AtomicUsize,
-    sweeps: AtomicUsize,
-    killed: AtomicUsize,
-    dba: AtomicUsize,
-}
-
-static FIGURES: Figures = Figures {
-    rounds: AtomicUsize::new(0),
-    asked: AtomicUsize::new(0),
-    decided: AtomicUsize::new(0),
-    given_back: AtomicUsize::new(0),
-    sweeps: AtomicUsize::new(0),
-    killed: AtomicUsize::new(0),
-    dba: AtomicUsize::new(0),
-};
-
-fn one_more(figure: &AtomicUsize) {
-    figure.fetch_add(1, Ordering::Relaxed);
-}
+torture::figures!(rounds, asked, decided, given_back, sweeps, killed, dba);
 
 fn a_crowd_and_its_dbas_leave_nothing_behind(server: &Server) {
     let size = if torture::is_long() { LARGE } else { SMALL };
     for chance in torture::rounds(1) {
         round(server, &size, &chance);
-        one_more(&FIGURES.rounds);
+        FIGURES.rounds.one_more();
     }
-    let of = |figure: &AtomicUsize| figure.load(Ordering::Relaxed);
     eprintln!(
         "{server:?}: from seed {}; so far {} rounds, {} requests, {} decisions, {} given back, {} sweeps, {} of them \
          killed, {} statements of DBAs",
         torture::seed(),
-        of(&FIGURES.rounds),
-        of(&FIGURES.asked),
-        of(&FIGURES.decided),
-        of(&FIGURES.given_back),
-        of(&FIGURES.sweeps),
-        of(&FIGURES.killed),
-        of(&FIGURES.dba),
+        FIGURES.rounds,
+        FIGURES.asked,
+        FIGURES.decided,
+        FIGURES.given_back,
+        FIGURES.sweeps,
+        FIGURES.killed,
+        FIGURES.dba,
     );
 }
 
@@ -240,7 +214,7 @@ impl<'s> Scene<'s> {
                     .code
                     == 0
                 {
-                    one_more(&FIGURES.given_back);
+                    FIGURES.given_back.one_more();
                 }
             }
             return;
@@ -260,7 +234,7 @@ impl<'s> Scene<'s> {
             arguments.extend(["--purpose", "support"]);
         }
         if self.as_one(person, &arguments).code == 0 {
-            one_more(&FIGURES.asked);
+            FIGURES.asked.one_more();
         }
     }
 
@@ -274,7 +248,7 @@ impl<'s> Scene<'s> {
                 _ => &["approve", id, "--yes"],
             };
             if self.as_one(person, arguments).code == 0 {
-                one_more(&FIGURES.decided);
+                FIGURES.decided.one_more();
             }
         }
         if waiting.out.is_empty() {
@@ -287,7 +261,7 @@ impl<'s> Scene<'s> {
         let ahead = format!("+{}s", self.ahead());
         let inner = self.shop.jit.command_at(&ahead, &cron(), &["sweep"]);
         let mut command = self.crowd.sees(&inner);
-        one_more(&FIGURES.sweeps);
+        FIGURES.sweeps.one_more();
         if !chance.one_in(4) {
             in_order(run(&mut command, ""));
             return;
@@ -301,7 +275,7 @@ impl<'s> Scene<'s> {
         std::thread::sleep(chance.millis(30, 2000));
         let _ = child.kill();
         if child.wait().expect("our own child").code().is_none() {
-            one_more(&FIGURES.killed);
+            FIGURES.killed.one_more();
         }
     }
 
@@ -369,7 +343,7 @@ impl<'s> Scene<'s> {
                 }
                 other => {
                     other.unwrap_or_else(|refused| panic!("{sql}\n{refused}"));
-                    one_more(&FIGURES.dba);
+                    FIGURES.dba.one_more();
                     return;
                 }
             }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jit::access::{RequestId, State};
 use jit::stores::{FindRequests, Ledger};
@@ -13,7 +12,7 @@ use crate::support::invariant::{self, Before};
 use crate::support::people::{Person, alice, bob, cron, dave, mallory};
 use crate::support::server::Server;
 use crate::support::shop::Shop;
-use crate::support::torture::Chance;
+use crate::support::torture::{self, Chance};
 
 const POLICY: &str = r"
 version: 1
@@ -26,25 +25,8 @@ policies:
       - {who: [jitalice, jitbob, jitmallory], purposes: [support], max: 4h, max_total: 1000h, approval: auto}
 ";
 
-/// How the requests of all loads of this program ended, and how often something broke.
-pub static FIGURES: Figures = Figures {
-    rounds: AtomicUsize::new(0),
-    disturbed: AtomicUsize::new(0),
-    requests: AtomicUsize::new(0),
-    active: AtomicUsize::new(0),
-    ended: AtomicUsize::new(0),
-    failed: AtomicUsize::new(0),
-};
-
-#[derive(Debug)]
-pub struct Figures {
-    rounds: AtomicUsize,
-    disturbed: AtomicUsize,
-    requests: AtomicUsize,
-    active: AtomicUsize,
-    ended: AtomicUsize,
-    failed: AtomicUsize,
-}
+// How the requests of all loads of this program ended, and how often something broke.
+torture::figures!(rounds, disturbed, requests, active, ended, failed);
 
 /// What was asked for, as the people know it.
 struct Asked {
@@ -122,7 +104,7 @@ impl<'s> Load<'s> {
         let bytes = self.hand_in(&by, self.shop.ask_act(columns, ttl));
         let id = RequestId::of_submission(by.uid, &bytes);
         self.asked.push(Asked { by, id });
-        FIGURES.requests.fetch_add(1, Ordering::Relaxed);
+        FIGURES.requests.one_more();
     }
 
     fn hand_in(&self, person: &Person, act: Value) -> Vec<u8> {
@@ -171,7 +153,7 @@ impl<'s> Load<'s> {
                 request.state
             );
         }
-        FIGURES.rounds.fetch_add(1, Ordering::Relaxed);
+        FIGURES.rounds.one_more();
     }
 
     /// Whatever can be read beyond what could be before has its intent in the ledger and in the audit file: law 1.
@@ -215,7 +197,7 @@ impl<'s> Load<'s> {
                 State::Ended => &FIGURES.ended,
                 _ => &FIGURES.failed,
             };
-            figure.fetch_add(1, Ordering::Relaxed);
+            figure.one_more();
         }
     }
 }
@@ -232,22 +214,16 @@ pub fn ends_in_order(sweep: Child) {
     );
     assert!(!said.contains("panicked"), "{said}");
     if output.status.code() != Some(0) {
-        FIGURES.disturbed.fetch_add(1, Ordering::Relaxed);
+        FIGURES.disturbed.one_more();
     }
 }
 
 impl std::fmt::Display for Figures {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let of = |figure: &AtomicUsize| figure.load(Ordering::Relaxed);
         write!(
             f,
             "so far {} rounds, {} sweeps that did not end well, {} requests ({} active at the end, {} ended, {} refused or failed)",
-            of(&self.rounds),
-            of(&self.disturbed),
-            of(&self.requests),
-            of(&self.active),
-            of(&self.ended),
-            of(&self.failed)
+            self.rounds, self.disturbed, self.requests, self.active, self.ended, self.failed
         )
     }
 }

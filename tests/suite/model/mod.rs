@@ -12,7 +12,6 @@ mod world;
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use proptest::strategy::{Strategy, ValueTree};
@@ -50,11 +49,11 @@ fn what_can_be_read_is_what_the_model_says(server: &Server) {
         "{server:?}: from seed {}, {:.0} s; so far {} sequences, {} steps, {} sweeps, {} kills of jit, {} of a server",
         torture::seed(),
         begun.elapsed().as_secs_f64(),
-        FIGURES.sequences.load(Ordering::Relaxed),
-        FIGURES.steps.load(Ordering::Relaxed),
-        FIGURES.sweeps.load(Ordering::Relaxed),
-        FIGURES.kills.load(Ordering::Relaxed),
-        FIGURES.deaths.load(Ordering::Relaxed),
+        FIGURES.sequences,
+        FIGURES.steps,
+        FIGURES.sweeps,
+        FIGURES.kills,
+        FIGURES.deaths,
     );
 }
 

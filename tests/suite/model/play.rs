@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jit::access::RequestId;
@@ -17,32 +16,13 @@ use crate::support::jit::{Output, run};
 use crate::support::people::{Person, alice, bob, cron, dave, root};
 use crate::support::server::{Kind, SUPERUSER_PASSWORD, Server};
 use crate::support::shop::{PASSWORD, Shop};
+use crate::support::torture;
 
 use super::step::{ACCOUNTS, COLUMNS, Dba, Step, TABLES};
 use super::sweep::Worlds;
 use super::world::{Act, Request, State, World};
 
-/// What all sequences of this program together did.
-#[derive(Default)]
-pub struct Figures {
-    pub sequences: AtomicUsize,
-    pub steps: AtomicUsize,
-    pub sweeps: AtomicUsize,
-    pub kills: AtomicUsize,
-    pub deaths: AtomicUsize,
-}
-
-pub static FIGURES: Figures = Figures {
-    sequences: AtomicUsize::new(0),
-    steps: AtomicUsize::new(0),
-    sweeps: AtomicUsize::new(0),
-    kills: AtomicUsize::new(0),
-    deaths: AtomicUsize::new(0),
-};
-
-fn one_more(figure: &AtomicUsize) {
-    figure.fetch_add(1, Ordering::Relaxed);
-}
+torture::figures!(sequences, steps, sweeps, kills, deaths);
 
 const POLICY: &str = r"
 version: 1
@@ -75,7 +55,7 @@ pub struct Play<'s> {
 /// # Errors
 /// What law is broken, and after which step.
 pub fn play(server: &Server, steps: &[Step]) -> Result<(), String> {
-    one_more(&FIGURES.sequences);
+    FIGURES.sequences.one_more();
     let mut play = Play::new(server);
     play.look()
         .map_err(|why| format!("before the first step: {why}"))?;
@@ -93,7 +73,7 @@ impl<'s> Play<'s> {
             self.step(step)
                 .and_then(|()| self.look())
                 .map_err(|why| format!("step {}: {step:?}\n{why}", nth + 1))?;
-            one_more(&FIGURES.steps);
+            FIGURES.steps.one_more();
         }
         Ok(())
     }
@@ -106,7 +86,7 @@ impl<'s> Play<'s> {
         for (nth, step) in steps.iter().enumerate() {
             self.step(step)
                 .map_err(|why| format!("step {}: {step:?}\n{why}", nth + 1))?;
-            one_more(&FIGURES.steps);
+            FIGURES.steps.one_more();
         }
         self.look()
     }
@@ -266,8 +246,8 @@ impl<'s> Play<'s> {
                 let mut other = spawn(&mut self.sweep_command());
                 let _ = run(&mut self.sweep_command(), "");
                 let _ = other.wait();
-                one_more(&FIGURES.sweeps);
-                one_more(&FIGURES.sweeps);
+                FIGURES.sweeps.one_more();
+                FIGURES.sweeps.one_more();
                 self.after_a_fault();
                 self.sweep()?;
             }
@@ -276,7 +256,7 @@ impl<'s> Play<'s> {
                 command.env("JIT_FAILPOINT", format!("{place}=kill:{nth}"));
                 self.killed = run(&mut command, "").code == 137;
                 if self.killed {
-                    one_more(&FIGURES.kills);
+                    FIGURES.kills.one_more();
                 }
                 self.after_a_fault();
                 self.then(then.as_ref());
@@ -288,7 +268,7 @@ impl<'s> Play<'s> {
                 let _ = child.kill();
                 let status = child.wait().expect("our own child");
                 if status.code().is_none() {
-                    one_more(&FIGURES.kills);
+                    FIGURES.kills.one_more();
                 }
                 self.after_a_fault();
                 self.then(then.as_ref());
@@ -300,7 +280,7 @@ impl<'s> Play<'s> {
                 self.shop.server.kill_9();
                 let _ = child.wait();
                 self.shop.server.start();
-                one_more(&FIGURES.deaths);
+                FIGURES.deaths.one_more();
                 self.after_a_fault();
                 self.sweep()?;
             }
@@ -404,7 +384,7 @@ impl<'s> Play<'s> {
     /// A sweep that nothing disturbs.
     fn sweep(&mut self) -> Result<(), String> {
         let output: Output = run(&mut self.sweep_command(), "");
-        one_more(&FIGURES.sweeps);
+        FIGURES.sweeps.one_more();
         self.ours_at = Instant::now();
         self.worlds = self.worlds.iter().flat_map(World::swept).collect();
         let fine = output.code == 0

@@ -1,5 +1,6 @@
 //! How long and from which seed: a short version of everything in `make test`, the long one in `make torture`.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The seed where none is given: a run of `make test` does the same each time.
@@ -40,6 +41,41 @@ pub fn inputs() -> u32 {
         .and_then(|inputs| u32::try_from(inputs).ok())
         .unwrap_or(300)
 }
+
+/// How often something happened, over all rounds of this program.
+#[derive(Debug)]
+pub struct Figure(AtomicUsize);
+
+impl Figure {
+    pub const fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+
+    pub fn one_more(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Display for Figure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.load(Ordering::Relaxed).fmt(f)
+    }
+}
+
+/// The figures of one kind of test, as `FIGURES`.
+macro_rules! figures {
+    ($($name:ident),+ $(,)?) => {
+        #[derive(Debug)]
+        pub struct Figures {
+            $(pub $name: $crate::support::torture::Figure,)+
+        }
+
+        pub static FIGURES: Figures = Figures {
+            $($name: $crate::support::torture::Figure::new(),)+
+        };
+    };
+}
+pub(crate) use figures;
 
 /// Random numbers that a seed and a round make: the same each time (splitmix64).
 #[derive(Debug)]
