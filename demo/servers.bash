@@ -80,12 +80,17 @@ postgres_sql() {
     PGPASSWORD=$superuser_password psql -qX -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$postgres_port" -U postgres "$@"
 }
 
+# The MySQL that setup unpacked. Behind the link: the servers' user may not enter the clone itself, in /root for one.
+unpacked_mysqld() {
+    printf '%s/mysql/bin/mysqld' "$(readlink -f "$target/servers")"
+}
+
 # Makes the data directory of MySQL or MariaDB ($1); takes seconds, so it runs beside the start of Postgres.
 make_mysql() {
     local folder=$servers/$1
     servers_folder "$folder"
     if [ "$1" = mysql ]; then
-        as_servers_user "$target/servers/mysql/bin/mysqld" --initialize-insecure --datadir="$folder/data" \
+        as_servers_user "$(unpacked_mysqld)" --initialize-insecure --datadir="$folder/data" \
             >"$folder/log" 2>&1
     else
         as_servers_user mariadb-install-db --no-defaults --datadir="$folder/data" --skip-test-db \
@@ -98,7 +103,7 @@ start_mysql() {
     local folder=$servers/$1 program=()
     mysql_port=$(free_port)
     if [ "$1" = mysql ]; then
-        program=("$target/servers/mysql/bin/mysqld")
+        program=("$(unpacked_mysqld)")
     else
         program=("$(PATH=$PATH:/usr/sbin command -v mariadbd)" --no-defaults)
     fi
