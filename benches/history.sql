@@ -6,8 +6,11 @@ PRAGMA temp_store = MEMORY;
 CREATE TEMP TABLE span AS
   SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000 AS now, 315360000000.0 / :to AS each;
 CREATE TEMP TABLE like_this AS
-  SELECT r.doc AS request, (SELECT line FROM events WHERE request = r.id ORDER BY seq LIMIT 1) AS line
-  FROM requests AS r WHERE state = 'pending' LIMIT 1;
+  SELECT d.doc AS request, (SELECT line FROM events WHERE request = r.id ORDER BY seq LIMIT 1) AS line
+  FROM requests AS r JOIN request_docs AS d ON d.number = r.number WHERE r.state = 'pending' LIMIT 1;
+CREATE TEMP TABLE before AS
+  SELECT (SELECT coalesce(max(number), 0) FROM requests) AS requests,
+         (SELECT coalesce(max(number), 0) FROM leases) AS leases;
 CREATE TEMP TABLE head AS SELECT max(seq) AS seq FROM events;
 
 BEGIN;
@@ -16,16 +19,26 @@ DROP TRIGGER leases_begin;
 DROP TRIGGER events_follow;
 
 WITH RECURSIVE n (i) AS (SELECT :from + 1 UNION ALL SELECT i + 1 FROM n WHERE i < :to)
-INSERT INTO requests (id, state, requester, target, lapses_at, ended_at, doc)
-SELECT replace(replace(printf('%08d', i), '0', 'x'), '1', 'y'), 'ended', 1000 + i % 500, 'shop',
-       CAST(now - (:to - i + 1) * each AS INTEGER), CAST(now - (:to - i + 1) * each AS INTEGER),
-       json_set(like_this.request, '$.id', replace(replace(printf('%08d', i), '0', 'x'), '1', 'y'), '$.state', 'ended', '$.requester.uid', 1000 + i % 500)
-FROM n, span, like_this;
+INSERT INTO requests (number, id, state, requester, target, lapses_at, ended_at)
+SELECT before.requests + i - :from, replace(replace(printf('%08d', i), '0', 'x'), '1', 'y'), 'ended', 1000 + i % 500, 'shop',
+       CAST(now - (:to - i + 1) * each AS INTEGER), CAST(now - (:to - i + 1) * each AS INTEGER)
+FROM n, span, before;
 
 WITH RECURSIVE n (i) AS (SELECT :from + 1 UNION ALL SELECT i + 1 FROM n WHERE i < :to)
-INSERT INTO leases (request, position, target, state, key, expires_at, boot, boot_due, ended_at, doc)
-SELECT replace(replace(printf('%08d', i), '0', 'x'), '1', 'y'), 0, 'shop', 'revoked', 'pg:1/2.' || i || '>3<4', CAST(now - (:to - i + 1) * each AS INTEGER),
-       'a boot', 0, CAST(now - (:to - i + 1) * each AS INTEGER),
+INSERT INTO request_docs (number, doc)
+SELECT before.requests + i - :from,
+       json_set(like_this.request, '$.id', replace(replace(printf('%08d', i), '0', 'x'), '1', 'y'), '$.requester.uid', 1000 + i % 500)
+FROM n, like_this, before;
+
+WITH RECURSIVE n (i) AS (SELECT :from + 1 UNION ALL SELECT i + 1 FROM n WHERE i < :to)
+INSERT INTO leases (number, request, position, target, state, key, expires_at, boot, boot_due, ended_at)
+SELECT before.leases + i - :from, replace(replace(printf('%08d', i), '0', 'x'), '1', 'y'), 0, 'shop', 'revoked', 'pg:1/2.' || i || '>3<4',
+       CAST(now - (:to - i + 1) * each AS INTEGER), 'a boot', 0, CAST(now - (:to - i + 1) * each AS INTEGER)
+FROM n, span, before;
+
+WITH RECURSIVE n (i) AS (SELECT :from + 1 UNION ALL SELECT i + 1 FROM n WHERE i < :to)
+INSERT INTO lease_docs (number, doc)
+SELECT before.leases + i - :from,
        json_object(
          'id', json_object('request', replace(replace(printf('%08d', i), '0', 'x'), '1', 'y'), 'position', 0), 'target', 'shop', 'grantee', 'somebody',
          'server', json_object('address', 'db:5432', 'database', 'shop', 'system', 'elsewhere'),
@@ -35,9 +48,8 @@ SELECT replace(replace(printf('%08d', i), '0', 'x'), '1', 'y'), 0, 'shop', 'revo
            'named', json_object('grantee', 'somebody',
              'thing', json('{"column":{"table":"public.customers","column":"email"}}'))),
          'intent_at', '2016-01-01T00:00:00.000Z', 'expires_at', '2016-01-01T01:00:00.000Z', 'ttl', '1h',
-         'boot', json_object('boot', 'a boot', 'millis', 0),
-         'state', json_object('is', 'revoked', 'ended_at', '2016-01-01T01:00:00.000Z'))
-FROM n, span;
+         'boot', json_object('boot', 'a boot', 'millis', 0))
+FROM n, before;
 
 WITH RECURSIVE n (i) AS (SELECT 5 * :from + 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5 * :to)
 INSERT INTO events (seq, request, line)

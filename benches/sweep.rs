@@ -279,19 +279,7 @@ impl<'s> Field<'s> {
 
     /// All leases are over, as if their hour had gone by.
     fn make_due(&self) {
-        let ledger = rusqlite::Connection::open(self.shop.jit.ledger()).expect("the ledger");
-        let just_now = jit::workflow::clock::now().at.minus(Ttl::from_secs(1));
-        let changed = ledger
-            .execute(
-                "UPDATE leases SET expires_at = ?1, doc = json_set(doc, '$.expires_at', ?2) WHERE live IS NOT NULL",
-                rusqlite::params![just_now.millis(), just_now.to_string()],
-            )
-            .expect("an earlier end is lawful");
-        assert_eq!(changed, self.tables * COLUMNS * 5);
-        ledger
-            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
-            .expect("nobody else is there");
-        must(&mut Command::new("sync"));
+        assert_eq!(expire(&self.shop.jit.ledger()), self.tables * COLUMNS * 5);
     }
 
     /// Column privileges of the people that are in the catalog.
@@ -412,6 +400,30 @@ impl<'s> Field<'s> {
 
 fn names() -> impl Iterator<Item = String> {
     (1..=COLUMNS).map(|n| format!("c{n}"))
+}
+
+/// Ends all live leases of a ledger a second ago; how many.
+pub fn expire(ledger: &Path) -> usize {
+    let ledger = rusqlite::Connection::open(ledger).expect("the ledger");
+    let just_now = jit::workflow::clock::now().at.minus(Ttl::from_secs(1));
+    ledger
+        .execute(
+            "UPDATE lease_docs SET doc = json_set(doc, '$.expires_at', ?1)
+             WHERE number IN (SELECT number FROM leases WHERE live IS NOT NULL)",
+            [just_now.to_string()],
+        )
+        .expect("they are live");
+    let changed = ledger
+        .execute(
+            "UPDATE leases SET expires_at = ?1 WHERE live IS NOT NULL",
+            [just_now.millis()],
+        )
+        .expect("an earlier end is lawful");
+    ledger
+        .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        .expect("nobody else is there");
+    must(&mut Command::new("sync"));
+    changed
 }
 
 /// A mailbox as its owner's first command makes it; an operator's is made by the first one that needs it.

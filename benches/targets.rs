@@ -4,14 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jit::access::Ttl;
-
 use crate::choice;
 use crate::measure::{Cost, cost, exits};
 use crate::support::host::Host;
 use crate::support::people::{alice, bob, carol, cron, dave, mallory};
 use crate::support::postgres;
-use crate::support::process::must;
+use crate::sweep::expire;
 use crate::table::{Goal, Row};
 
 /// Columns of each target's table; five people have each.
@@ -113,16 +111,7 @@ fn lease(host: &Host<'_>, names: &[String]) {
 }
 
 fn make_due(host: &Host<'_>, names: &[String]) {
-    let ledger = rusqlite::Connection::open(host.jit.ledger()).expect("the ledger");
-    let just_now = jit::workflow::clock::now().at.minus(Ttl::from_secs(1));
-    let changed = ledger
-        .execute(
-            "UPDATE leases SET expires_at = ?1, doc = json_set(doc, '$.expires_at', ?2) WHERE live IS NOT NULL",
-            rusqlite::params![just_now.millis(), just_now.to_string()],
-        )
-        .expect("an earlier end is lawful");
-    assert_eq!(changed, names.len() * COLUMNS * 5);
-    must(&mut Command::new("sync"));
+    assert_eq!(expire(&host.jit.ledger()), names.len() * COLUMNS * 5);
 }
 
 /// When the last of the leases was seen gone, in seconds since 1970.

@@ -108,6 +108,11 @@ fn store_failure(error: &StoreError, what: String) -> Failure {
             .hint("if it was taken away: install -d -m 3773 -g OPERATORS, as root"),
         StoreError::Newer { .. } => Failure::new(Exit::Unreachable, what)
             .hint("install the newer jit on this host: jit --version"),
+        StoreError::Older(_) => Failure::new(Exit::Unreachable, what)
+            .hint(
+                "end what it holds with the jit that made it: jit revoke --target NAME --reason …",
+            )
+            .hint("then move its folder away and make a new one: jit ledger init"),
         StoreError::NotOurs { .. } => Failure::new(Exit::Settings, what).hint("jit doctor"),
         StoreError::Unwritable { .. } | StoreError::Unreadable { .. } => {
             Failure::new(Exit::Unreachable, what).hint("see which file and why: jit doctor")

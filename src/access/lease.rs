@@ -23,10 +23,10 @@ impl fmt::Display for LeaseId {
 }
 
 /// Where a lease stands. Only the ended ones owe nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum LeaseState {
     /// The intent is recorded; whether the GRANT happened is not known. It owes its undo all the same.
+    #[default]
     Owed,
     /// Observed in the catalog after the GRANT.
     Held,
@@ -48,6 +48,17 @@ impl LeaseState {
         matches!(self, Self::Owed | Self::Held | Self::Disputed { .. })
     }
 
+    /// When it ended, where it has.
+    pub fn ended_at(&self) -> Option<At> {
+        match self {
+            Self::Owed | Self::Held | Self::Disputed { .. } => None,
+            Self::Revoked { ended_at }
+            | Self::Gone { ended_at, .. }
+            | Self::Covered { ended_at, .. }
+            | Self::Left { ended_at, .. } => Some(*ended_at),
+        }
+    }
+
     /// The word in the ledger's `state` column.
     pub fn word(&self) -> &'static str {
         match self {
@@ -63,6 +74,8 @@ impl LeaseState {
 }
 
 /// Everything that the undo needs, recorded before the GRANT is sent.
+///
+/// As JSON it is without its state: a ledger keeps that beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     pub id: LeaseId,
@@ -76,6 +89,7 @@ pub struct Lease {
     pub ttl: Ttl,
     /// The boot clock at `intent_at`: the lease also ends when this much time has elapsed on it.
     pub boot: BootInstant,
+    #[serde(skip)]
     pub state: LeaseState,
 }
 

@@ -23,6 +23,6 @@ pub use lease::{Lease, LeaseId, LeaseState};
 pub use names::{ColumnName, Grantee, TableColumns, TableName, TargetName};
 pub use person::{Actor, Person};
 pub use privilege::{Identity, Named, Privilege, PrivilegeKey, ServerIdentity, Standing};
-pub use request::{Approval, Ended, Request, State};
+pub use request::{Approval, Course, Ended, Request, State};
 pub use terms::{ApprovalLine, Grouping, RuleRef, Sessions, Terms, Usage};
 pub use time::{At, BootInstant, Now, Ttl};

@@ -13,10 +13,13 @@ use super::terms::Terms;
 use super::time::{At, Ttl};
 
 /// Where a request stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// In the ledger, not yet judged against the target.
+    #[default]
     Submitted,
     /// Waiting for approvers.
     Pending,
@@ -155,10 +158,24 @@ pub struct Approval {
     pub note: Option<String>,
 }
 
+/// What moves of a request while the rest of it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Course {
+    pub state: State,
+    pub granted_at: Option<At>,
+    pub expires_at: Option<At>,
+    pub ended: Option<Ended>,
+    pub ended_at: Option<At>,
+    pub outcome: Option<String>,
+}
+
 /// One person's ask, and all that has happened to it.
+///
+/// As JSON it is without its [`Course`]: a ledger keeps that beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     pub id: RequestId,
+    #[serde(skip)]
     pub state: State,
     pub requester: Person,
     pub target: TargetName,
@@ -186,16 +203,46 @@ pub struct Request {
     /// Columns of these tables that the grantee will then be able to read.
     pub will_read: Vec<TableColumns>,
     pub approvals: Vec<Approval>,
+    #[serde(skip)]
     pub granted_at: Option<At>,
+    #[serde(skip)]
     pub expires_at: Option<At>,
     /// Why it is being taken, or was taken.
+    #[serde(skip)]
     pub ended: Option<Ended>,
+    #[serde(skip)]
     pub ended_at: Option<At>,
     /// Why it was refused, denied, failed or cancelled, in words for the requester.
+    #[serde(skip)]
     pub outcome: Option<String>,
 }
 
 impl Request {
+    pub fn course(&self) -> Course {
+        Course {
+            state: self.state,
+            granted_at: self.granted_at,
+            expires_at: self.expires_at,
+            ended: self.ended.clone(),
+            ended_at: self.ended_at,
+            outcome: self.outcome.clone(),
+        }
+    }
+
+    /// The same request on this course.
+    #[must_use]
+    pub fn on(self, course: Course) -> Self {
+        Self {
+            state: course.state,
+            granted_at: course.granted_at,
+            expires_at: course.expires_at,
+            ended: course.ended,
+            ended_at: course.ended_at,
+            outcome: course.outcome,
+            ..self
+        }
+    }
+
     /// The duration that the lease will have: as asked, or the shortest that an approver gave.
     pub fn lease_ttl(&self) -> Ttl {
         self.approvals

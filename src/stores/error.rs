@@ -25,6 +25,11 @@ pub enum StoreError {
         theirs: i64,
         ours: i64,
     },
+    /// Nothing in it was changed.
+    #[error(
+        "the ledger {0} was made by a jit from before its first release, which kept it in another form"
+    )]
+    Older(String),
     /// Others could have meddled with it, or it was there before us.
     #[error("{path} is not as jit makes it: {why}")]
     NotOurs { path: String, why: String },

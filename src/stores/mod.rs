@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use crate::access::hold::Hold;
 use crate::access::{
-    At, BootInstant, Lease, LedgerId, Now, Person, PrivilegeKey, Request, RequestId,
-    ServerIdentity, State, TargetName,
+    At, BootInstant, Course, Lease, LeaseId, LeaseState, LedgerId, Now, Person, PrivilegeKey,
+    Request, RequestId, ServerIdentity, State, TargetName,
 };
 use crate::audit::event::Draft;
 
@@ -92,15 +92,26 @@ pub enum Effect {
     /// A person was recognised: uid and name as of now.
     Seen(Person),
     NewRequest(Box<Request>),
-    /// [`StoreError::Conflict`] where the request is not in state `was` any more; the schema refuses a move that
-    /// is not in the table of moves, and any change of a final request but its own last note.
+    /// All of a request. [`StoreError::Conflict`] where it is not in state `was` any more; the schema refuses a move
+    /// that is not in the table of moves, and any change of what was asked and approved once it is given or over.
     SaveRequest {
         was: State,
         now: Box<Request>,
     },
+    /// Only what moves of it; the same errors. Of a final request the outcome alone may change.
+    MoveRequest {
+        id: RequestId,
+        was: State,
+        course: Box<Course>,
+    },
     NewLease(Box<Lease>),
-    /// [`StoreError::Conflict`] where the lease has ended meanwhile.
+    /// A lease with its privilege. [`StoreError::Conflict`] where it has ended meanwhile.
     SaveLease(Box<Lease>),
+    /// Only its state; the same error.
+    MoveLease {
+        id: LeaseId,
+        state: LeaseState,
+    },
     /// Kept once a hash.
     KeepText {
         hash: String,
@@ -114,6 +125,17 @@ pub enum Effect {
     SaveHold(Hold),
     /// Forgets the latest instant seen and takes this one: only `jit ledger clock --accept`.
     ResetSeen(Now),
+}
+
+impl Effect {
+    /// The move of a request that was in state `was` and is now as given.
+    pub fn moved(was: State, request: &Request) -> Self {
+        Self::MoveRequest {
+            id: request.id.clone(),
+            was,
+            course: Box::new(request.course()),
+        }
+    }
 }
 
 /// What the ledger remembers of a submission for ever.

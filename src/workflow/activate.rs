@@ -172,10 +172,7 @@ fn fail(op: &Operator, mut request: Request, why: String, now: &Now) -> Change {
     request.outcome = Some(why.clone());
     Change {
         events: events::of_request(EventKind::GrantFailed, &op.itself(), &request, Some(&why)),
-        effects: vec![Effect::SaveRequest {
-            was,
-            now: Box::new(request),
-        }],
+        effects: vec![Effect::moved(was, &request)],
     }
 }
 
@@ -231,10 +228,7 @@ fn intend(
             line.sql = vec![grant_sql(engine, &leases)];
             change.events.push(line);
         }
-        change.effects.push(Effect::SaveRequest {
-            was,
-            now: Box::new(request.clone()),
-        });
+        change.effects.push(Effect::moved(was, &request));
         change.effects.extend(
             leases
                 .iter()
@@ -372,17 +366,11 @@ fn granted(
         change.events.push(line);
     }
     for lease in &intent.leases {
-        let mut lease = lease.clone();
-        lease.state = LeaseState::Held;
-        if let Some(Standing::Held { stamp, .. }) = standing.get(&lease.key()) {
-            lease.privilege.stamp = stamp.clone();
-        }
-        change.effects.push(Effect::SaveLease(Box::new(lease)));
+        change.effects.push(held(lease, standing));
     }
-    change.effects.push(Effect::SaveRequest {
-        was: State::Granting,
-        now: Box::new(request),
-    });
+    change
+        .effects
+        .push(Effect::moved(State::Granting, &request));
     change
 }
 
@@ -398,11 +386,29 @@ fn backed_out(op: &Operator, intent: &Intent, why: &str, engine: Option<&dyn Eng
         line.why = Some(why.to_owned());
         change.events.push(line);
     }
-    change.effects.push(Effect::SaveRequest {
-        was: State::Granting,
-        now: Box::new(request),
-    });
     change
+        .effects
+        .push(Effect::moved(State::Granting, &request));
+    change
+}
+
+/// A lease that was observed, with its row's stamp where the engine has some.
+fn held(lease: &Lease, standing: &Observed) -> Effect {
+    let state = LeaseState::Held;
+    match standing.get(&lease.key()) {
+        Some(Standing::Held { stamp, .. }) if *stamp != lease.privilege.stamp => {
+            let mut lease = Lease {
+                state,
+                ..lease.clone()
+            };
+            lease.privilege.stamp.clone_from(stamp);
+            Effect::SaveLease(Box::new(lease))
+        }
+        _ => Effect::MoveLease {
+            id: lease.id.clone(),
+            state,
+        },
+    }
 }
 
 /// The lines about the leases of one request, one a table, each with the leases that it is about.

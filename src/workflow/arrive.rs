@@ -65,10 +65,7 @@ async fn some(
             judged.outcome = Some(why.clone());
             changes.push(Change {
                 events: events::of_request(EventKind::Refused, &op.itself(), &judged, Some(&why)),
-                effects: vec![Effect::SaveRequest {
-                    was: State::Submitted,
-                    now: Box::new(judged),
-                }],
+                effects: vec![Effect::moved(State::Submitted, &judged)],
             });
             continue;
         }

@@ -81,10 +81,8 @@ fn record(
             lines.entry((subject, why)).or_default().push(lease);
             let state = LeaseState::Disputed { why: why.clone() };
             states.insert(lease.id.clone(), state.clone());
-            change.effects.push(Effect::SaveLease(Box::new(Lease {
-                state,
-                ..lease.clone()
-            })));
+            let id = lease.id.clone();
+            change.effects.push(Effect::MoveLease { id, state });
         }
         for ((subject, why), leases) in lines {
             let word = Some(engine.flavour().kind.word());

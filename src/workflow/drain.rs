@@ -262,7 +262,8 @@ fn void(op: &Operator, person: &Person, former: &str, now: &Now) -> Result<Chang
     })? {
         let was = request.state;
         let approvals = request.approvals.len();
-        let kind = if request.requester.uid == person.uid {
+        let by_requester = request.requester.uid == person.uid;
+        let kind = if by_requester {
             match was {
                 State::Submitted | State::Pending | State::Approved => {
                     request.state = State::Cancelled;
@@ -298,9 +299,11 @@ fn void(op: &Operator, person: &Person, former: &str, now: &Now) -> Result<Chang
         change
             .events
             .extend(events::of_request(kind, &op.itself(), &request, Some(&why)));
-        change.effects.push(Effect::SaveRequest {
-            was,
-            now: Box::new(request),
+        change.effects.push(if by_requester {
+            Effect::moved(was, &request)
+        } else {
+            let now = Box::new(request);
+            Effect::SaveRequest { was, now }
         });
     }
     Ok(change)

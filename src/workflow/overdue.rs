@@ -92,10 +92,7 @@ pub fn complain(op: &Operator, name: &TargetName, why: &str) -> Result<(), Store
             })
             .collect();
         changes.push(Change {
-            effects: vec![Effect::SaveRequest {
-                was,
-                now: Box::new(saved),
-            }],
+            effects: vec![Effect::moved(was, &saved)],
             events,
         });
     }

@@ -81,7 +81,7 @@ pub async fn granting(
         activate::give_up(op, &forward, &format!("nothing was granted: {error}"))?;
         return Ok(());
     }
-    refresh(&mut forward, engine).await?;
+    refresh(op, &mut forward, engine).await?;
     activate::carry_out(op, &forward, engine, report).await
 }
 
@@ -95,15 +95,17 @@ fn back(op: &Operator, mut request: Request, ended: Ended, why: &str) -> Change 
     request.outcome = Some(why.to_owned());
     Change {
         events: events::of_request(EventKind::Revoking, &op.itself(), &request, Some(why)),
-        effects: vec![Effect::SaveRequest {
-            was: State::Granting,
-            now: Box::new(request),
-        }],
+        effects: vec![Effect::moved(State::Granting, &request)],
     }
 }
 
 /// Names may have changed while nobody looked; identities have not.
-async fn refresh(intents: &mut [Intent], engine: &mut dyn Engine) -> Result<(), Failing> {
+async fn refresh(
+    op: &Operator,
+    intents: &mut [Intent],
+    engine: &mut dyn Engine,
+) -> Result<(), Failing> {
+    let mut renamed = Change::default();
     let privileges = look::distinct(intents.iter().flat_map(|intent| &intent.leases));
     let standing = look::observe(engine, &privileges).await?;
     for lease in intents.iter_mut().flat_map(|intent| &mut intent.leases) {
@@ -113,9 +115,15 @@ async fn refresh(intents: &mut [Intent], engine: &mut dyn Engine) -> Result<(), 
         ));
         if let Some(Standing::Held { named, .. } | Standing::Absent { named }) =
             standing.get(&lease.key())
+            && lease.privilege.named != *named
         {
             lease.privilege.named = named.clone();
+            let save = Effect::SaveLease(Box::new(lease.clone()));
+            renamed.effects.push(save);
         }
+    }
+    if !renamed.effects.is_empty() {
+        op.ledger.commit(&op.now(), renamed)?;
     }
     Ok(())
 }

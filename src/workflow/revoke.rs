@@ -334,10 +334,7 @@ fn announce(
             })
             .collect();
         changes.push(Change {
-            effects: vec![Effect::SaveRequest {
-                was,
-                now: Box::new(request.clone()),
-            }],
+            effects: vec![Effect::moved(was, &request)],
             events,
         });
         moved.push(request);
@@ -371,10 +368,7 @@ fn close_finished(op: &Operator, target: &TargetName) -> Result<(), Failing> {
         let mut ended = request;
         finish(&mut ended, &now);
         changes.push(Change {
-            effects: vec![Effect::SaveRequest {
-                was: State::Revoking,
-                now: Box::new(ended),
-            }],
+            effects: vec![Effect::moved(State::Revoking, &ended)],
             events: Vec::new(),
         });
     }

@@ -354,10 +354,7 @@ fn lapse(op: &Operator) -> Result<usize, StoreError> {
             request.outcome = Some(why.to_owned());
             Change {
                 events: events::of_request(EventKind::Lapsed, &op.itself(), &request, Some(why)),
-                effects: vec![Effect::SaveRequest {
-                    was,
-                    now: Box::new(request),
-                }],
+                effects: vec![Effect::moved(was, &request)],
             }
         })
         .collect();

@@ -6,9 +6,9 @@ use rusqlite::{Transaction, TransactionBehavior, named_params, params};
 
 use super::error::{Doing, Fault};
 use super::find::{fact_word, stored};
-use super::{SqliteLedger, open, reserve, rows, statements as sql};
+use super::{SqliteLedger, open, put, reserve, rows, statements as sql};
 use crate::access::hold::Hold;
-use crate::access::{At, Lease, LeaseState, LedgerId, Now, Request, State};
+use crate::access::{At, LedgerId, Now};
 use crate::audit::chain;
 use crate::stores::{Change, DrainedSubmission, Effect, StoreError};
 
@@ -100,8 +100,8 @@ fn rank(effect: &Effect) -> u8 {
         | Effect::ResetSeen(_) => 1,
         Effect::NewRequest(_) => 2,
         Effect::NewLease(_) => 3,
-        Effect::SaveLease(_) => 4,
-        Effect::SaveRequest { .. } => 5,
+        Effect::SaveLease(_) | Effect::MoveLease { .. } => 4,
+        Effect::SaveRequest { .. } | Effect::MoveRequest { .. } => 5,
     }
 }
 
@@ -112,16 +112,14 @@ fn write(transaction: &Transaction<'_>, at: At, effect: &Effect) -> Result<(), F
             let mut statement = transaction.prepare_cached(sql::PERSON_SEEN)?;
             statement.execute(params![person.uid, person.name])?;
         }
-        Effect::NewRequest(request) => new_request(transaction, at, request)?,
-        Effect::SaveRequest { was, now } => save_request(transaction, at, *was, now)?,
-        Effect::NewLease(lease) => {
-            put_lease(transaction, sql::LEASE_INSERT, lease)?;
+        Effect::NewRequest(request) => put::new_request(transaction, at, request)?,
+        Effect::SaveRequest { was, now } => put::save_request(transaction, at, *was, now)?,
+        Effect::MoveRequest { id, was, course } => {
+            put::move_request(transaction, at, id, *was, course)?;
         }
-        Effect::SaveLease(lease) => {
-            if put_lease(transaction, sql::LEASE_SAVE, lease)? == 0 {
-                return Err(StoreError::Conflict(format!("lease {}", lease.id)).into());
-            }
-        }
+        Effect::NewLease(lease) => put::new_lease(transaction, lease)?,
+        Effect::SaveLease(lease) => put::save_lease(transaction, lease)?,
+        Effect::MoveLease { id, state } => put::move_lease(transaction, id, state)?,
         Effect::KeepText { hash, body } => {
             let mut statement = transaction.prepare_cached(sql::TEXT_KEEP)?;
             statement.execute([hash, body])?;
@@ -162,82 +160,6 @@ fn drained(transaction: &Transaction<'_>, submission: &DrainedSubmission) -> Res
         return Err(StoreError::AlreadyDrained(submission.digest.clone()).into());
     }
     Ok(())
-}
-
-/// A request that is final has an end: where it does not say when, it is now.
-fn ended_at(request: &Request, at: At) -> Option<i64> {
-    request
-        .state
-        .is_final()
-        .then(|| request.ended_at.unwrap_or(at).millis())
-}
-
-fn new_request(transaction: &Transaction<'_>, at: At, request: &Request) -> Result<(), Fault> {
-    transaction
-        .prepare_cached(sql::REQUEST_INSERT)?
-        .execute(named_params! {
-            ":id": request.id.as_str(),
-            ":state": request.state.word(),
-            ":requester": request.requester.uid,
-            ":target": request.target.0,
-            ":lapses_at": request.lapses_at.millis(),
-            ":ended_at": ended_at(request, at),
-            ":doc": serde_json::to_string(request)?,
-        })?;
-    Ok(())
-}
-
-fn save_request(
-    transaction: &Transaction<'_>,
-    at: At,
-    was: State,
-    request: &Request,
-) -> Result<(), Fault> {
-    let written = transaction
-        .prepare_cached(sql::REQUEST_SAVE)?
-        .execute(named_params! {
-            ":id": request.id.as_str(),
-            ":was": was.word(),
-            ":state": request.state.word(),
-            ":requester": request.requester.uid,
-            ":target": request.target.0,
-            ":lapses_at": request.lapses_at.millis(),
-            ":ended_at": ended_at(request, at),
-            ":doc": serde_json::to_string(request)?,
-        })?;
-    if written == 0 {
-        return Err(StoreError::Conflict(format!("request {}", request.id)).into());
-    }
-    Ok(())
-}
-
-fn put_lease(
-    transaction: &Transaction<'_>,
-    statement: &str,
-    lease: &Lease,
-) -> Result<usize, Fault> {
-    let ended_at = match &lease.state {
-        LeaseState::Owed | LeaseState::Held | LeaseState::Disputed { .. } => None,
-        LeaseState::Revoked { ended_at }
-        | LeaseState::Gone { ended_at, .. }
-        | LeaseState::Covered { ended_at, .. }
-        | LeaseState::Left { ended_at, .. } => Some(ended_at.millis()),
-    };
-    let boot_due = lease.boot.millis.saturating_add(lease.ttl.millis());
-    Ok(transaction
-        .prepare_cached(statement)?
-        .execute(named_params! {
-            ":request": lease.id.request.as_str(),
-            ":position": lease.id.position,
-            ":target": lease.target.0,
-            ":state": lease.state.word(),
-            ":key": lease.key().0,
-            ":expires_at": lease.expires_at.millis(),
-            ":boot": lease.boot.boot,
-            ":boot_due": stored(boot_due),
-            ":ended_at": ended_at,
-            ":doc": serde_json::to_string(lease)?,
-        })?)
 }
 
 fn put_hold(transaction: &Transaction<'_>, statement: &str, hold: &Hold) -> Result<usize, Fault> {

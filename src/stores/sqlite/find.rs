@@ -29,7 +29,7 @@ impl SqliteLedger {
 
     pub(super) fn find_request(&self, id: &RequestId) -> Result<Option<Request>, StoreError> {
         self.reading(|connection| {
-            let found = rows::documents(connection, sql::REQUEST_BY_ID, [id.as_str()])?;
+            let found = rows::all(connection, sql::REQUEST_BY_ID, [id.as_str()], rows::request)?;
             Ok(found.into_iter().next())
         })
     }
@@ -54,7 +54,7 @@ impl SqliteLedger {
         let states = find.states.as_ref().map(words);
         let limit = find.limit.map_or(-1, |n| i64::try_from(n).unwrap_or(-1));
         self.reading(|connection| {
-            rows::each_document(
+            rows::each(
                 connection,
                 way(find),
                 named_params! {
@@ -67,6 +67,7 @@ impl SqliteLedger {
                     ":ended_since": find.ended_since.map(At::millis),
                     ":limit": limit,
                 },
+                rows::request,
                 |request| Ok(take(request)?),
             )
         })
@@ -74,12 +75,15 @@ impl SqliteLedger {
 
     pub(super) fn find_leases(&self, find: &FindLeases) -> Result<Vec<Lease>, StoreError> {
         self.reading(|connection| match find {
-            FindLeases::Of(id) => rows::documents(connection, sql::LEASES_OF, [id.as_str()]),
-            FindLeases::Live(None) => rows::documents(connection, sql::LEASES_LIVE, []),
-            FindLeases::Live(Some(target)) => {
-                rows::documents(connection, sql::LEASES_LIVE_OF_TARGET, [&target.0])
-            }
-            FindLeases::DueWithSharers(target, now) => rows::documents(
+            FindLeases::Of(id) => rows::all(connection, sql::LEASES_OF, [id.as_str()], rows::lease),
+            FindLeases::Live(None) => rows::all(connection, sql::LEASES_LIVE, [], rows::lease),
+            FindLeases::Live(Some(target)) => rows::all(
+                connection,
+                sql::LEASES_LIVE_OF_TARGET,
+                [&target.0],
+                rows::lease,
+            ),
+            FindLeases::DueWithSharers(target, now) => rows::all(
                 connection,
                 sql::LEASES_DUE,
                 named_params! {
@@ -88,24 +92,28 @@ impl SqliteLedger {
                     ":boot": now.boot.boot,
                     ":boot_millis": stored(now.boot.millis),
                 },
+                rows::lease,
             ),
-            FindLeases::OfWithSharers(target, requests) => rows::documents(
+            FindLeases::OfWithSharers(target, requests) => rows::all(
                 connection,
                 sql::LEASES_LIVE_OF_REQUESTS,
                 named_params! {
                     ":target": target.0,
                     ":requests": serde_json::to_string(requests)?,
                 },
+                rows::lease,
             ),
-            FindLeases::GivenWithKeys(target, keys) => rows::documents(
+            FindLeases::GivenWithKeys(target, keys) => rows::all(
                 connection,
                 sql::LEASES_GIVEN_WITH_KEYS,
                 named_params! { ":target": target.0, ":keys": serde_json::to_string(keys)? },
+                rows::lease,
             ),
-            FindLeases::EndedSince(target, since) => rows::documents(
+            FindLeases::EndedSince(target, since) => rows::all(
                 connection,
                 sql::LEASES_ENDED_SINCE,
                 named_params! { ":target": target.0, ":since": since.millis() },
+                rows::lease,
             ),
         })
     }
@@ -125,11 +133,7 @@ impl SqliteLedger {
             })?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                let id: String = row.get(0)?;
-                let id = id.parse().map_err(|error: crate::access::ids::NotAnId| {
-                    Fault::Document(error.to_string())
-                })?;
-                found.push((id, PrivilegeKey(row.get(1)?)));
+                found.push((rows::id(rows::word(row, 0)?)?, PrivilegeKey(row.get(1)?)));
             }
             Ok(found)
         })
@@ -156,7 +160,14 @@ impl SqliteLedger {
         &self,
         target: &TargetName,
     ) -> Result<Vec<ServerIdentity>, StoreError> {
-        self.reading(|connection| rows::documents(connection, sql::LEASE_SERVERS_LIVE, [&target.0]))
+        self.reading(|connection| {
+            rows::all(
+                connection,
+                sql::LEASE_SERVERS_LIVE,
+                [&target.0],
+                rows::document,
+            )
+        })
     }
 
     pub(super) fn find_holds(&self, ended: bool) -> Result<Vec<Hold>, StoreError> {
@@ -165,7 +176,7 @@ impl SqliteLedger {
         } else {
             sql::HOLDS_STANDING
         };
-        self.reading(|connection| rows::documents(connection, statement, []))
+        self.reading(|connection| rows::all(connection, statement, [], rows::document))
     }
 
     pub(super) fn find_fact(&self, fact: Fact) -> Result<Option<String>, StoreError> {
@@ -219,10 +230,7 @@ impl SqliteLedger {
             let Some((uid, name, at, act, outcome, request)) = row else {
                 return Ok(None);
             };
-            let request = request
-                .map(|id| id.parse::<RequestId>())
-                .transpose()
-                .map_err(|error| Fault::Document(error.to_string()))?;
+            let request = request.map(|id| rows::id(&id)).transpose()?;
             Ok(Some(DrainedSubmission {
                 digest: digest.to_owned(),
                 person: Person { uid, name },

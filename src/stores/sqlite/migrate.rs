@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::Fault;
-use super::statements::MIGRATIONS;
+use super::statements::{FIRST_VERSION, MIGRATIONS};
 use crate::stores::StoreError;
 
 /// `jit1`: what makes an SQLite file a ledger of ours.
@@ -14,7 +14,8 @@ pub(super) const APPLICATION_ID: i64 = 0x6a69_7431;
 /// Checks that this is a ledger, and brings its schema up to ours.
 ///
 /// # Errors
-/// `Damaged` for somebody else's database, `Newer` for one that a newer jit has changed.
+/// `Damaged` for somebody else's database, `Newer` for one that a newer jit has changed,
+/// `Older` for one from before the first release.
 pub(super) fn migrate(connection: &Connection, path: &Path) -> Result<(), Fault> {
     if is_ours(connection, path)?.is_empty() {
         return Ok(());
@@ -64,12 +65,16 @@ pub(super) fn begin(transaction: &Transaction<'_>) -> Result<(), Fault> {
 }
 
 fn ours() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+    let steps = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    FIRST_VERSION.saturating_add(steps - 1)
 }
 
 fn pending(connection: &Connection, path: &Path) -> Result<&'static [&'static str], Fault> {
     let theirs = pragma(connection, "user_version")?;
-    usize::try_from(theirs)
+    if theirs < FIRST_VERSION {
+        return Err(StoreError::Older(path.display().to_string()).into());
+    }
+    usize::try_from(theirs - FIRST_VERSION + 1)
         .ok()
         .and_then(|done| MIGRATIONS.get(done..))
         .ok_or_else(|| {
@@ -113,12 +118,15 @@ mod tests {
     fn request(connection: &Connection, id: &str, state: &str) -> Result<usize, rusqlite::Error> {
         let ended = state.parse::<State>().unwrap().is_final().then_some(1);
         connection.execute(
-        sql::REQUEST_INSERT,
-        rusqlite::named_params! {
-            ":id": id, ":state": state, ":requester": 1, ":target": "t", ":lapses_at": 1, ":ended_at": ended,
-            ":doc": r#"{"outcome":null,"x":1}"#,
-        },
-    )
+            sql::REQUEST_INSERT,
+            rusqlite::named_params! {
+                ":id": id, ":state": state, ":requester": 1, ":target": "t", ":lapses_at": 1, ":ended_at": ended,
+                ":granted_at": None::<i64>, ":expires_at": None::<i64>, ":ended": None::<&str>,
+                ":outcome": None::<&str>,
+            },
+        )?;
+        let document = rusqlite::params![connection.last_insert_rowid(), r#"{"x":1}"#];
+        connection.execute(sql::REQUEST_DOC_INSERT, document)
     }
 
     fn lease(
@@ -128,10 +136,12 @@ mod tests {
     ) -> Result<usize, rusqlite::Error> {
         let ended = !matches!(state, "owed" | "held" | "disputed");
         connection.execute(
-        "INSERT INTO leases (request, position, target, state, key, expires_at, boot, boot_due, ended_at, doc)
-         VALUES (?1, 1, 't', ?2, 'k', 100, 'b', 100, ?3, '{}')",
-        rusqlite::params![request, state, ended.then_some(1)],
-    )
+            "INSERT INTO leases (request, position, target, state, key, expires_at, boot, boot_due, ended_at)
+             VALUES (?1, 1, 't', ?2, 'k', 100, 'b', 100, ?3)",
+            rusqlite::params![request, state, ended.then_some(1)],
+        )?;
+        let document = rusqlite::params![connection.last_insert_rowid(), "{}"];
+        connection.execute(sql::LEASE_DOC_INSERT, document)
     }
 
     /// Forces a request into a state, past the laws, so that a move from there can be tried.
@@ -201,7 +211,7 @@ mod tests {
             assert_eq!(begun.is_ok(), allowed, "{state}");
         }
         assert!(request(&ledger(), "aaaaaaaa", "submitted").is_ok());
-        let odd = ledger().execute("INSERT INTO requests (id, state, requester, target, lapses_at, doc) VALUES ('aaaaaaaa', 'odd', 1, 't', 1, '{}')", []);
+        let odd = ledger().execute("INSERT INTO requests (id, state, requester, target, lapses_at) VALUES ('aaaaaaaa', 'odd', 1, 't', 1)", []);
         assert!(odd.is_err());
     }
 
@@ -210,20 +220,43 @@ mod tests {
         let connection = ledger();
         request(&connection, "aaaaaaaa", "refused").unwrap();
         for change in [
-            "UPDATE requests SET doc = json_set(doc, '$.x', 2)",
+            "UPDATE request_docs SET doc = json_set(doc, '$.x', 2)",
+            "UPDATE requests SET granted_at = 2",
+            "UPDATE requests SET expires_at = 2",
+            "UPDATE requests SET ended = '{}'",
             "UPDATE requests SET ended_at = 2",
             "UPDATE requests SET lapses_at = 2",
             "UPDATE requests SET requester = 2",
             "UPDATE requests SET target = 'u'",
             "UPDATE requests SET id = 'bbbbbbbb'",
             "UPDATE requests SET state = 'lapsed'",
+            "DELETE FROM request_docs",
             "DELETE FROM requests",
-            "REPLACE INTO requests (id, state, requester, target, lapses_at, doc) VALUES ('aaaaaaaa', 'submitted', 2, 't', 1, '{}')",
+            "REPLACE INTO requests (id, state, requester, target, lapses_at) VALUES ('aaaaaaaa', 'submitted', 2, 't', 1)",
+            "REPLACE INTO request_docs VALUES (1, '{}')",
         ] {
             law(connection.execute(change, []).expect_err(change));
         }
-        let note = "UPDATE requests SET doc = json_set(doc, '$.outcome', 'so')";
+        let note = "UPDATE requests SET outcome = 'so'";
         assert_eq!(connection.execute(note, []), Ok(1));
+    }
+
+    #[test]
+    fn what_was_asked_and_approved_stays_from_the_grant_on() {
+        for state in State::ALL {
+            let connection = ledger();
+            forced(&connection, state);
+            let change = "UPDATE request_docs SET doc = json_set(doc, '$.x', 2)";
+            let changed = connection.execute(change, []);
+            match state {
+                State::Submitted | State::Pending | State::Approved => {
+                    assert_eq!(changed, Ok(1), "{state}");
+                }
+                _ => {
+                    law(changed.unwrap_err());
+                }
+            }
+        }
     }
 
     #[test]
@@ -256,13 +289,18 @@ mod tests {
         connection
             .execute("UPDATE leases SET expires_at = 99, state = 'held'", [])
             .unwrap();
+        let named = "UPDATE lease_docs SET doc = '{\"a\":0}'";
+        assert_eq!(connection.execute(named, []), Ok(1), "while it is live");
         connection
             .execute("UPDATE leases SET state = 'revoked', ended_at = 5", [])
             .unwrap();
         for change in [
             "UPDATE leases SET state = 'held', ended_at = NULL",
-            "UPDATE leases SET doc = '{\"a\":1}'",
+            "UPDATE leases SET note = 'so'",
+            "UPDATE lease_docs SET doc = '{\"a\":1}'",
+            "DELETE FROM lease_docs",
             "DELETE FROM leases",
+            "REPLACE INTO lease_docs VALUES (1, '{}')",
         ] {
             law(connection.execute(change, []).expect_err(change));
         }
@@ -284,8 +322,9 @@ mod tests {
             .execute("UPDATE leases SET state = 'gone', ended_at = 1", [])
             .unwrap();
         connection.execute(end, []).unwrap();
-        let late = "INSERT INTO leases (request, position, target, state, key, expires_at, boot, boot_due, doc)
-                VALUES ('aaaaaaaa', 2, 't', 'owed', 'k', 100, 'b', 100, '{}')";
+        let late =
+            "INSERT INTO leases (request, position, target, state, key, expires_at, boot, boot_due)
+                VALUES ('aaaaaaaa', 2, 't', 'owed', 'k', 100, 'b', 100)";
         law(connection.execute(late, []).unwrap_err());
     }
 

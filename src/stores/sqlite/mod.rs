@@ -8,6 +8,7 @@ mod find;
 mod lock;
 mod migrate;
 mod open;
+mod put;
 mod reserve;
 mod rows;
 mod statements;

@@ -1,11 +1,13 @@
 //! Reading rows.
 
-use rusqlite::{Connection, OptionalExtension, Params};
+use rusqlite::types::FromSqlError;
+use rusqlite::{Connection, OptionalExtension, Params, Row};
 use serde::de::DeserializeOwned;
 
 use super::error::Fault;
 use super::statements as sql;
-use crate::access::LedgerId;
+use crate::access::ids::NotAnId;
+use crate::access::{At, Course, Lease, LeaseState, LedgerId, Request, RequestId};
 use crate::audit::chain::{Hash, Link};
 
 /// One text, or none.
@@ -31,34 +33,106 @@ pub(super) fn texts(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// All documents of the first column.
-pub(super) fn documents<T: DeserializeOwned>(
+/// All rows, each read by `read`.
+pub(super) fn all<T>(
     connection: &Connection,
     statement: &str,
     params: impl Params,
+    read: impl Fn(&Row<'_>) -> Result<T, Fault>,
 ) -> Result<Vec<T>, Fault> {
     let mut found = Vec::new();
-    each_document(connection, statement, params, |document| {
-        found.push(document);
+    each(connection, statement, params, read, |one| {
+        found.push(one);
         Ok(())
     })?;
     Ok(found)
 }
 
 /// The same, one by one.
-pub(super) fn each_document<T: DeserializeOwned>(
+pub(super) fn each<T>(
     connection: &Connection,
     statement: &str,
     params: impl Params,
+    read: impl Fn(&Row<'_>) -> Result<T, Fault>,
     mut take: impl FnMut(T) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut statement = connection.prepare_cached(statement)?;
     let mut rows = statement.query(params)?;
     while let Some(row) = rows.next()? {
-        let text = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-        take(serde_json::from_str(text)?)?;
+        take(read(row)?)?;
     }
     Ok(())
+}
+
+/// The document in the first column.
+pub(super) fn document<T: DeserializeOwned>(row: &Row<'_>) -> Result<T, Fault> {
+    Ok(serde_json::from_str(word(row, 0)?)?)
+}
+
+/// A request, from the columns of requests_whole.sql.
+pub(super) fn request(row: &Row<'_>) -> Result<Request, Fault> {
+    let at = |column| -> Result<Option<At>, Fault> {
+        let millis: Option<i64> = row.get(column)?;
+        Ok(millis.map(At::from_millis))
+    };
+    let ended = row.get_ref(4)?.as_str_or_null().map_err(unlike)?;
+    Ok(document::<Request>(row)?.on(Course {
+        state: word(row, 1)?.parse().map_err(Fault::Document)?,
+        granted_at: at(2)?,
+        expires_at: at(3)?,
+        ended: ended.map(serde_json::from_str).transpose()?,
+        ended_at: at(5)?,
+        outcome: row.get(6)?,
+    }))
+}
+
+/// A lease, from its document, state, end and note.
+pub(super) fn lease(row: &Row<'_>) -> Result<Lease, Fault> {
+    let mut lease: Lease = document(row)?;
+    let ended_at = || -> Result<At, Fault> { Ok(At::from_millis(row.get(2)?)) };
+    let note = || -> Result<String, Fault> { Ok(row.get(3)?) };
+    lease.state = match word(row, 1)? {
+        "owed" => LeaseState::Owed,
+        "held" => LeaseState::Held,
+        "disputed" => LeaseState::Disputed { why: note()? },
+        "revoked" => LeaseState::Revoked {
+            ended_at: ended_at()?,
+        },
+        "gone" => LeaseState::Gone {
+            ended_at: ended_at()?,
+            why: note()?,
+        },
+        "covered" => LeaseState::Covered {
+            ended_at: ended_at()?,
+            by: id(&note()?)?,
+        },
+        "left" => LeaseState::Left {
+            ended_at: ended_at()?,
+            by: note()?,
+        },
+        other => {
+            return Err(Fault::Document(format!(
+                "lease {} is in no state of ours: {other}",
+                lease.id
+            )));
+        }
+    };
+    Ok(lease)
+}
+
+/// The id of a request.
+pub(super) fn id(text: &str) -> Result<RequestId, Fault> {
+    text.parse()
+        .map_err(|error: NotAnId| Fault::Document(error.to_string()))
+}
+
+/// The text in a column.
+pub(super) fn word<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, Fault> {
+    row.get_ref(column)?.as_str().map_err(unlike)
+}
+
+fn unlike(error: FromSqlError) -> Fault {
+    rusqlite::Error::from(error).into()
 }
 
 /// Number and hash of the newest event; 0 and the ledger's own hash where there is none.

@@ -9,10 +9,11 @@ macro_rules! sql {
     };
 }
 
-/// A way to find requests, with the end that all of them share.
+/// A way to find requests, with the beginning and the end that all of them share.
 macro_rules! found {
     ($way:literal) => {
         concat!(
+            include_str!("sql/requests_whole.sql"),
             include_str!(concat!("sql/", $way, ".sql")),
             include_str!("sql/requests_found.sql")
         )
@@ -32,10 +33,12 @@ sql! {
     HOLDS_STANDING = "holds_standing", include_str!("sql/holds_standing.sql");
     JOURNAL_MARK = "journal_mark", include_str!("sql/journal_mark.sql");
     JOURNAL_MARK_SET = "journal_mark_set", include_str!("sql/journal_mark_set.sql");
+    LEASE_DOC_INSERT = "lease_doc_insert", include_str!("sql/lease_doc_insert.sql");
+    LEASE_DOC_SAVE = "lease_doc_save", include_str!("sql/lease_doc_save.sql");
     LEASE_INSERT = "lease_insert", include_str!("sql/lease_insert.sql");
-    LEASE_SAVE = "lease_save", include_str!("sql/lease_save.sql");
     LEASE_KEYS_DUE = "lease_keys_due", include_str!("sql/lease_keys_due.sql");
     LEASE_KEYS_LIVE = "lease_keys_live", include_str!("sql/lease_keys_live.sql");
+    LEASE_MOVE = "lease_move", include_str!("sql/lease_move.sql");
     LEASE_SERVERS_LIVE = "lease_servers_live", include_str!("sql/lease_servers_live.sql");
     LEASE_TARGETS_LIVE = "lease_targets_live", include_str!("sql/lease_targets_live.sql");
     LEASES_DUE = "leases_due", include_str!("sql/leases_due.sql");
@@ -49,9 +52,12 @@ sql! {
     LEDGER_INSERT = "ledger_insert", include_str!("sql/ledger_insert.sql");
     PERSON_NAME = "person_name", include_str!("sql/person_name.sql");
     PERSON_SEEN = "person_seen", include_str!("sql/person_seen.sql");
-    REQUEST_BY_ID = "request_by_id", include_str!("sql/request_by_id.sql");
+    REQUEST_BY_ID = "request_by_id",
+        concat!(include_str!("sql/requests_whole.sql"), include_str!("sql/request_by_id.sql"));
+    REQUEST_DOC_INSERT = "request_doc_insert", include_str!("sql/request_doc_insert.sql");
+    REQUEST_DOC_SAVE = "request_doc_save", include_str!("sql/request_doc_save.sql");
     REQUEST_INSERT = "request_insert", include_str!("sql/request_insert.sql");
-    REQUEST_SAVE = "request_save", include_str!("sql/request_save.sql");
+    REQUEST_MOVE = "request_move", include_str!("sql/request_move.sql");
     REQUESTS_BY_PREFIX = "requests_by_prefix", found!("requests_by_prefix");
     REQUESTS_ENDED_SINCE = "requests_ended_since", found!("requests_ended_since");
     REQUESTS_IN_STATES = "requests_in_states", found!("requests_in_states");
@@ -69,8 +75,11 @@ sql! {
     TEXT_KEEP = "text_keep", include_str!("sql/text_keep.sql");
 }
 
-/// The schema, one step a version: the first makes version 1.
-pub const MIGRATIONS: &[&str] = &[include_str!("sql/schema_1.sql")];
+/// The schema in its first released version, and a step for each version after it.
+pub const MIGRATIONS: &[&str] = &[include_str!("sql/schema.sql")];
+
+/// The version that the first of [`MIGRATIONS`] makes: what came before it was never released.
+pub const FIRST_VERSION: i64 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -106,6 +115,7 @@ mod tests {
                     "people",
                     "l",
                     "r",
+                    "d",
                 ];
                 let scans = step
                     .strip_prefix("SCAN ")
@@ -115,7 +125,7 @@ mod tests {
                     // One step down the tree: LIMIT 1.
                     "event_head" => step == "SCAN events",
                     // The index holds nothing but live ones.
-                    "leases_live" => step.starts_with("SCAN leases USING INDEX leases_by_key"),
+                    "leases_live" => step.starts_with("SCAN l USING INDEX leases_by_key"),
                     _ => false,
                 };
                 assert!(!scans || allowed, "{name}: {step}");
@@ -192,7 +202,7 @@ mod tests {
             ),
             (
                 sql::LEASE_SERVERS_LIVE,
-                "SEARCH leases USING INDEX leases_by_key (target=?)",
+                "SEARCH l USING INDEX leases_by_key (target=?)",
             ),
             (
                 sql::LEASES_LIVE_OF_REQUESTS,
@@ -208,11 +218,11 @@ mod tests {
             ),
             (
                 sql::LEASES_LIVE_OF_TARGET,
-                "SEARCH leases USING INDEX leases_by_key (target=?)",
+                "SEARCH l USING INDEX leases_by_key (target=?)",
             ),
             (
                 sql::LEASES_ENDED_SINCE,
-                "SEARCH leases USING INDEX leases_by_end (target=? AND ended_at>?)",
+                "SEARCH l USING INDEX leases_by_end (target=? AND ended_at>?)",
             ),
             (
                 sql::REQUESTS_LAPSING,

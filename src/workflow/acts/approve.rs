@@ -101,10 +101,7 @@ fn failed(op: &Operator, request: &Request, incoming: &Incoming<'_>, why: String
                 &failed,
                 why.as_deref(),
             ),
-            effects: vec![Effect::SaveRequest {
-                was: request.state,
-                now: Box::new(failed),
-            }],
+            effects: vec![Effect::moved(request.state, &failed)],
         },
         request: Some(request.id.clone()),
         note: why,

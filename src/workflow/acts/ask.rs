@@ -84,10 +84,9 @@ pub fn judge(op: &Operator, incoming: &Incoming<'_>, ask: &AskAct) -> Result<Out
             &refused,
             Some(&why),
         ));
-        change.effects.push(Effect::SaveRequest {
-            was: State::Submitted,
-            now: Box::new(refused),
-        });
+        change
+            .effects
+            .push(Effect::moved(State::Submitted, &refused));
     }
     Ok(Ok(Accepted {
         change,

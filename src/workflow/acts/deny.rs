@@ -35,10 +35,7 @@ pub fn judge(
         request: Some(denied.id.clone()),
         change: Change {
             events: events::of_request(EventKind::Denied, &incoming.actor(), &denied, Some(reason)),
-            effects: vec![Effect::SaveRequest {
-                was,
-                now: Box::new(denied),
-            }],
+            effects: vec![Effect::moved(was, &denied)],
         },
         note: None,
     }))

@@ -122,10 +122,7 @@ fn end(change: &mut Change, incoming: &Incoming<'_>, request: Request, reason: &
         &request,
         Some(reason),
     ));
-    change.effects.push(Effect::SaveRequest {
-        was,
-        now: Box::new(request),
-    });
+    change.effects.push(Effect::moved(was, &request));
 }
 
 fn may_revoke(op: &Operator, incoming: &Incoming<'_>, request: &Request) -> bool {

@@ -91,35 +91,35 @@ fn decide(
         accepted.change.events.push(line);
     }
     for mut lease in disputed {
-        if keep {
-            lease.state = LeaseState::Left {
+        accepted.change.effects.push(if keep {
+            let state = LeaseState::Left {
                 ended_at: incoming.now.at,
                 by: incoming.person.name.clone(),
             };
+            let id = lease.id;
+            Effect::MoveLease { id, state }
         } else {
             // Without a stamp nothing can be contested: the next revoke takes it.
             lease.state = LeaseState::Held;
             lease.privilege.stamp = None;
-        }
-        accepted
-            .change
-            .effects
-            .push(Effect::SaveLease(Box::new(lease)));
+            Effect::SaveLease(Box::new(lease))
+        });
     }
 }
 
 /// A lease of the same privilege that goes on must not take it at its own end: a person is asked again then.
 fn stays_theirs(accepted: &mut Accepted, leases: Vec<Lease>, incoming: &Incoming<'_>) {
-    for mut lease in leases {
+    for lease in leases {
         if lease.state == LeaseState::Held {
-            lease.state = LeaseState::Disputed {
+            let state = LeaseState::Disputed {
                 why: format!(
                     "{} has left the same standing, as somebody else's",
                     incoming.person.name
                 ),
             };
-            let save = Effect::SaveLease(Box::new(lease));
-            accepted.change.effects.push(save);
+            let id = lease.id;
+            let effect = Effect::MoveLease { id, state };
+            accepted.change.effects.push(effect);
         }
     }
 }

@@ -78,10 +78,7 @@ fn saved(was: State, request: Request, kind: EventKind, incoming: &Incoming<'_>)
         request: Some(request.id.clone()),
         change: Change {
             events: events::of_request(kind, &incoming.actor(), &request, None),
-            effects: vec![Effect::SaveRequest {
-                was,
-                now: Box::new(request),
-            }],
+            effects: vec![Effect::moved(was, &request)],
         },
         note: None,
     }

@@ -155,10 +155,8 @@ pub fn record(
                         .or_insert((kind, Vec::new()))
                         .1
                         .push(lease);
-                    change.effects.push(Effect::SaveLease(Box::new(Lease {
-                        state,
-                        ..lease.clone()
-                    })));
+                    let id = lease.id.clone();
+                    change.effects.push(Effect::MoveLease { id, state });
                 }
                 Some(Fate::Disputed(why)) => {
                     open += 1;
@@ -170,10 +168,8 @@ pub fn record(
                     // That it is disputed is in the trail already where its state says so.
                     if lease.state != state {
                         lines.1.push(lease);
-                        change.effects.push(Effect::SaveLease(Box::new(Lease {
-                            state,
-                            ..lease.clone()
-                        })));
+                        let id = lease.id.clone();
+                        change.effects.push(Effect::MoveLease { id, state });
                     }
                 }
                 Some(Fate::Fails(why)) => {
@@ -231,10 +227,7 @@ pub fn record(
             finish(&mut saved, &now);
         }
         if saved != *request {
-            change.effects.push(Effect::SaveRequest {
-                was: request.state,
-                now: Box::new(saved),
-            });
+            change.effects.push(Effect::moved(request.state, &saved));
         }
         changes.push(change);
     }

@@ -262,7 +262,9 @@ fn what_is_no_ledger_of_ours_says_so() {
         matches!(newer, StoreError::Newer { theirs: 99, .. }),
         "{newer}"
     );
-    let other = say("PRAGMA application_id = 5; PRAGMA user_version = 1").unwrap_err();
+    let older = say("PRAGMA user_version = 1").unwrap_err();
+    assert!(matches!(older, StoreError::Older(_)), "{older}");
+    let other = say("PRAGMA application_id = 5; PRAGMA user_version = 2").unwrap_err();
     assert!(matches!(other, StoreError::Damaged { .. }), "{other}");
     fs::write(
         &path,
@@ -372,10 +374,7 @@ fn who_comes_second_is_told_that_it_has_changed() {
         .unwrap();
     let mut noted = request(1, State::Lapsed);
     noted.outcome = Some("nobody was there".into());
-    let note = effects(vec![Effect::SaveRequest {
-        was: State::Lapsed,
-        now: Box::new(noted.clone()),
-    }]);
+    let note = effects(vec![Effect::moved(State::Lapsed, &noted)]);
     ledger.commit(&now(4), note).unwrap();
     assert_eq!(ledger.request(&id(1)).unwrap(), Some(noted));
     let by = approved(request(1, State::Lapsed), 1);

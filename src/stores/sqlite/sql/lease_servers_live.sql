@@ -1,1 +1,4 @@
-SELECT DISTINCT doc -> '$.server' FROM leases INDEXED BY leases_by_key WHERE live IS NOT NULL AND target = ?1
+SELECT DISTINCT d.doc -> '$.server'
+FROM leases AS l INDEXED BY leases_by_key
+CROSS JOIN lease_docs AS d ON d.number = l.number
+WHERE l.live IS NOT NULL AND l.target = ?1

@@ -1,1 +1,5 @@
-SELECT doc FROM leases INDEXED BY leases_by_key WHERE live IS NOT NULL ORDER BY request, position
+SELECT d.doc, l.state, l.ended_at, l.note
+FROM leases AS l INDEXED BY leases_by_key
+CROSS JOIN lease_docs AS d ON d.number = l.number
+WHERE l.live IS NOT NULL
+ORDER BY l.request, l.position

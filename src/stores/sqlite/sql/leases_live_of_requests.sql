@@ -6,8 +6,9 @@ WITH wanted (key) AS (
   CROSS JOIN leases AS own ON own.request = some.value
   WHERE own.live IS NOT NULL AND +own.target = :target
 )
-SELECT l.doc
+SELECT d.doc, l.state, l.ended_at, l.note
 FROM wanted
 CROSS JOIN leases AS l INDEXED BY leases_by_key ON l.key = wanted.key
+CROSS JOIN lease_docs AS d ON d.number = l.number
 WHERE l.live IS NOT NULL AND l.target = :target
 ORDER BY l.request, l.position

@@ -1,1 +1,5 @@
-SELECT doc FROM leases WHERE request = ?1 ORDER BY request, position
+SELECT d.doc, l.state, l.ended_at, l.note
+FROM leases AS l
+CROSS JOIN lease_docs AS d ON d.number = l.number
+WHERE l.request = ?1
+ORDER BY l.request, l.position

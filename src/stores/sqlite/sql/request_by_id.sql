@@ -1,1 +1,2 @@
-SELECT doc FROM requests WHERE id = ?1
+-- Begins in requests_whole.sql.
+WHERE r.id = ?1

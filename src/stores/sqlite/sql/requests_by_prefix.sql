@@ -1,4 +1,4 @@
 -- Few: those whose id begins so. Goes on in requests_found.sql.
-SELECT doc FROM requests WHERE number IN (
+WHERE r.number IN (
   SELECT number FROM requests INDEXED BY sqlite_autoindex_requests_1
   WHERE id >= :prefix AND id < :prefix_end

@@ -1,4 +1,4 @@
 -- As many as have ended since. Goes on in requests_found.sql.
-SELECT doc FROM requests WHERE number IN (
+WHERE r.number IN (
   SELECT number FROM requests INDEXED BY requests_by_end
   WHERE ended_at >= :ended_since AND ended_at IS NOT NULL

@@ -1,4 +1,4 @@
--- The end of each statement that finds requests: what else they must be, and their order. Numbers are put in order, and
+-- The end of each statement that finds requests by requests_whole.sql: what else they must be, and their order. Numbers are put in order, and
 -- then the documents read: those could fill the memory.
     AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
     AND (:requester IS NULL OR requester = :requester)
@@ -9,4 +9,4 @@
   ORDER BY number DESC
   LIMIT :limit
 )
-ORDER BY number DESC
+ORDER BY r.number DESC

@@ -1,4 +1,4 @@
 -- As many as are in these states. Goes on in requests_found.sql.
-SELECT doc FROM requests WHERE number IN (
+WHERE r.number IN (
   SELECT number FROM requests INDEXED BY requests_by_state
   WHERE state IN (SELECT value FROM json_each(:states))

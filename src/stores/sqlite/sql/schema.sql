@@ -1,6 +1,8 @@
--- Version 1 of the ledger. Instants are milliseconds since 1970 in UTC; `doc` is the whole value as JSON, the other
--- columns are what is searched by or guarded. What must never happen is refused here too, so that a bug of ours,
--- or an operator with a shell, meets the same law twice.
+-- The ledger. Instants are milliseconds since 1970 in UTC. What must never happen is refused here too, so that a bug of
+-- ours, or an operator with a shell, meets the same law twice.
+--
+-- What moves has columns, and what stands is a document (JSON) in a table of its own: a move of a request or a lease
+-- writes some hundred bytes, and neither makes nor checks a document.
 --
 -- States are told apart by CASE and not by IN: for each list of an IN SQLite makes a table, at every row written.
 
@@ -42,8 +44,13 @@ CREATE TABLE requests (
   requester INTEGER NOT NULL,
   target TEXT NOT NULL,
   lapses_at INTEGER NOT NULL,
+  granted_at INTEGER,
+  expires_at INTEGER,
+  -- Why it is being taken, or was: {"how":"expired"}.
+  ended TEXT CHECK (json_valid(ended)),
   ended_at INTEGER,
-  doc TEXT NOT NULL CHECK (json_valid(doc)),
+  -- In words for the requester.
+  outcome TEXT,
   final INTEGER GENERATED ALWAYS AS (CASE state
     WHEN 'ended' THEN 1 WHEN 'refused' THEN 1 WHEN 'denied' THEN 1 WHEN 'cancelled' THEN 1 WHEN 'lapsed' THEN 1
     WHEN 'failed' THEN 1 ELSE 0 END) VIRTUAL,
@@ -56,7 +63,14 @@ CREATE INDEX requests_by_target ON requests (target, number);
 CREATE INDEX requests_by_end ON requests (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX requests_by_lapse ON requests (lapses_at) WHERE state IN ('submitted', 'pending', 'approved');
 
+-- What was asked, judged and approved.
+CREATE TABLE request_docs (
+  number INTEGER PRIMARY KEY REFERENCES requests (number),
+  doc TEXT NOT NULL CHECK (json_valid(doc))
+) STRICT;
+
 CREATE TABLE leases (
+  number INTEGER PRIMARY KEY,
   request TEXT NOT NULL REFERENCES requests (id),
   position INTEGER NOT NULL,
   target TEXT NOT NULL,
@@ -69,11 +83,12 @@ CREATE TABLE leases (
   boot TEXT NOT NULL,
   boot_due INTEGER NOT NULL,
   ended_at INTEGER,
-  doc TEXT NOT NULL CHECK (json_valid(doc)),
+  -- Why it is disputed or gone, or what covers it, or who left it.
+  note TEXT,
   -- 1 or NULL, never 0: the partial indexes hold only what still owes its undo.
   live INTEGER GENERATED ALWAYS AS
     (CASE state WHEN 'owed' THEN 1 WHEN 'held' THEN 1 WHEN 'disputed' THEN 1 END) VIRTUAL,
-  PRIMARY KEY (request, position),
+  UNIQUE (request, position),
   CHECK ((ended_at IS NULL) = (live IS NOT NULL))
 ) STRICT;
 
@@ -81,6 +96,12 @@ CREATE INDEX leases_by_expiry ON leases (target, expires_at) WHERE live IS NOT N
 CREATE INDEX leases_by_boot ON leases (target, boot, boot_due) WHERE live IS NOT NULL;
 CREATE INDEX leases_by_key ON leases (target, key) WHERE live IS NOT NULL;
 CREATE INDEX leases_by_end ON leases (target, ended_at) WHERE ended_at IS NOT NULL;
+
+-- What the undo needs.
+CREATE TABLE lease_docs (
+  number INTEGER PRIMARY KEY REFERENCES leases (number),
+  doc TEXT NOT NULL CHECK (json_valid(doc))
+) STRICT;
 
 -- The audit trail, sealed: `line` is the very text that the audit file gets, without its newline.
 CREATE TABLE events (
@@ -135,29 +156,30 @@ BEGIN
   SELECT RAISE(ABORT, 'law: a request cannot begin in that state');
 END;
 
-CREATE TRIGGER requests_move BEFORE UPDATE ON requests
+CREATE TRIGGER requests_move BEFORE UPDATE OF state ON requests
 WHEN NEW.state <> OLD.state
   AND NOT EXISTS (SELECT 1 FROM moves WHERE was = OLD.state AND becomes = NEW.state)
 BEGIN
   SELECT RAISE(ABORT, 'law: a request cannot move from that state to that one');
 END;
 
-CREATE TRIGGER requests_stay_themselves BEFORE UPDATE ON requests
+CREATE TRIGGER requests_stay_themselves BEFORE UPDATE OF number, id, requester, target, lapses_at ON requests
 WHEN NEW.number <> OLD.number OR NEW.id <> OLD.id OR NEW.requester <> OLD.requester OR NEW.target <> OLD.target
+  OR NEW.lapses_at <> OLD.lapses_at
 BEGIN
-  SELECT RAISE(ABORT, 'law: a request keeps its id, requester and target');
+  SELECT RAISE(ABORT, 'law: a request keeps its id, requester, target and the time by which it lapses');
 END;
 
--- The note of a final request may still be written; nothing else of it.
-CREATE TRIGGER requests_final BEFORE UPDATE ON requests
+-- The outcome of a final request may still be written; nothing else of it.
+CREATE TRIGGER requests_final BEFORE UPDATE OF granted_at, expires_at, ended, ended_at ON requests
 WHEN OLD.final AND (
-  NEW.lapses_at <> OLD.lapses_at OR NEW.ended_at IS NOT OLD.ended_at
-  OR json_remove(NEW.doc, '$.outcome') <> json_remove(OLD.doc, '$.outcome'))
+  NEW.granted_at IS NOT OLD.granted_at OR NEW.expires_at IS NOT OLD.expires_at OR NEW.ended IS NOT OLD.ended
+  OR NEW.ended_at IS NOT OLD.ended_at)
 BEGIN
   SELECT RAISE(ABORT, 'law: a final request is never changed');
 END;
 
-CREATE TRIGGER requests_owe BEFORE UPDATE ON requests
+CREATE TRIGGER requests_owe BEFORE UPDATE OF state ON requests
 WHEN NEW.final AND NOT OLD.final
   AND EXISTS (SELECT 1 FROM leases WHERE request = OLD.id AND live IS NOT NULL)
 BEGIN
@@ -167,6 +189,19 @@ END;
 CREATE TRIGGER requests_last BEFORE DELETE ON requests
 BEGIN
   SELECT RAISE(ABORT, 'law: a request is never deleted');
+END;
+
+CREATE TRIGGER request_docs_stay BEFORE UPDATE ON request_docs
+WHEN NEW.number <> OLD.number OR NOT EXISTS (
+  SELECT 1 FROM requests
+  WHERE number = OLD.number AND CASE state WHEN 'submitted' THEN 1 WHEN 'pending' THEN 1 WHEN 'approved' THEN 1 END)
+BEGIN
+  SELECT RAISE(ABORT, 'law: what was asked and approved is never changed once it is given or over');
+END;
+
+CREATE TRIGGER request_docs_last BEFORE DELETE ON request_docs
+BEGIN
+  SELECT RAISE(ABORT, 'law: what was asked is never deleted');
 END;
 
 -- Leases -------------------------------------------------------------------------------------------------------
@@ -184,14 +219,26 @@ BEGIN
   SELECT RAISE(ABORT, 'law: a lease that has ended is never changed');
 END;
 
-CREATE TRIGGER leases_stay_themselves BEFORE UPDATE ON leases
-WHEN NEW.request <> OLD.request OR NEW.position <> OLD.position OR NEW.target <> OLD.target OR NEW.key <> OLD.key
+CREATE TRIGGER leases_stay_themselves
+BEFORE UPDATE OF number, request, position, target, key, expires_at, boot, boot_due ON leases
+WHEN NEW.number <> OLD.number OR NEW.request <> OLD.request OR NEW.position <> OLD.position OR NEW.target <> OLD.target OR NEW.key <> OLD.key
   OR NEW.expires_at > OLD.expires_at OR NEW.boot <> OLD.boot OR NEW.boot_due > OLD.boot_due
 BEGIN
   SELECT RAISE(ABORT, 'law: a lease keeps its privilege, and never expires later');
 END;
 
 CREATE TRIGGER leases_last BEFORE DELETE ON leases
+BEGIN
+  SELECT RAISE(ABORT, 'law: a lease is never deleted');
+END;
+
+CREATE TRIGGER lease_docs_stay BEFORE UPDATE ON lease_docs
+WHEN NEW.number <> OLD.number OR NOT EXISTS (SELECT 1 FROM leases WHERE number = OLD.number AND live IS NOT NULL)
+BEGIN
+  SELECT RAISE(ABORT, 'law: a lease that has ended is never changed');
+END;
+
+CREATE TRIGGER lease_docs_last BEFORE DELETE ON lease_docs
 BEGIN
   SELECT RAISE(ABORT, 'law: a lease is never deleted');
 END;

@@ -1,0 +1,6 @@
+UPDATE lease_docs SET doc = :doc
+WHERE number = (
+  SELECT number FROM leases
+  WHERE request = :request AND position = :position AND live IS NOT NULL
+    AND target = :target AND key = :key AND expires_at = :expires_at
+)
