@@ -8,7 +8,7 @@ pub mod error;
 pub mod mailbox;
 pub mod sqlite;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::access::hold::Hold;
@@ -167,6 +167,8 @@ pub trait Ledger {
     fn id(&self) -> &LedgerId;
 
     fn request(&self, id: &RequestId) -> Result<Option<Request>, StoreError>;
+    /// Those of some requests that there are.
+    fn requests_of(&self, ids: &[RequestId]) -> Result<HashMap<RequestId, Request>, StoreError>;
     fn requests(&self, find: &FindRequests) -> Result<Vec<Request>, StoreError>;
     /// The same one by one, for those who need not have all of them at once. An error of `take` ends it.
     fn each_request(

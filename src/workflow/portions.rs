@@ -54,13 +54,10 @@ pub fn of(
 
 /// Those of one portion that are still in this state.
 pub fn read(op: &Operator, ids: &[RequestId], state: State) -> Result<Vec<Request>, StoreError> {
-    let mut requests = Vec::new();
-    for id in ids {
-        requests.extend(
-            op.ledger
-                .request(id)?
-                .filter(|request| request.state == state),
-        );
-    }
-    Ok(requests)
+    let mut found = op.ledger.requests_of(ids)?;
+    Ok(ids
+        .iter()
+        .filter_map(|id| found.remove(id))
+        .filter(|request| request.state == state)
+        .collect())
 }

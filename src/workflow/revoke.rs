@@ -23,7 +23,7 @@ use super::target::{Failing, TargetReport};
 use super::{Operator, commit_each, disputes, events, portions};
 
 use evidence::Evidence;
-use record::{Seen, finish, record, told};
+use record::{Seen, finished, record, told};
 
 /// How long others' locks may hold up what has expired: with a sweep every minute, the first one that meets a
 /// bystander's lock tells of it, and the next ends the session.
@@ -77,18 +77,11 @@ impl Due {
     fn of(op: &Operator, target: &TargetName, ids: &[RequestId]) -> Result<Self, StoreError> {
         let find = FindLeases::OfWithSharers(target.clone(), ids.to_vec());
         let leases = op.ledger.leases(&find)?;
-        let mut requests = HashMap::new();
-        for lease in &leases {
-            let id = &lease.id.request;
-            if !requests.contains_key(id)
-                && let Some(request) = op.ledger.request(id)?
-            {
-                requests.insert(id.clone(), request);
-            }
-        }
+        let mut with_leases: Vec<_> = leases.iter().map(|l| l.id.request.clone()).collect();
+        with_leases.dedup();
         Ok(Self {
+            requests: op.ledger.requests_of(&with_leases)?,
             leases,
-            requests,
             portion: Some(ids.iter().cloned().collect()),
         })
     }
@@ -306,16 +299,14 @@ fn announce(
             .push(lease);
     }
     let mut changes = Vec::new();
-    let mut moved = Vec::new();
     for (id, leases) in expired {
-        let Some(request) = due.requests.get(&id) else {
+        let Some(request) = due.requests.get_mut(&id) else {
             continue;
         };
         let was = request.state;
         if was == State::Revoking {
             continue;
         }
-        let mut request = request.clone();
         request.state = State::Revoking;
         request.ended.get_or_insert(Ended::Expired);
         let events = events::by_subject(leases)
@@ -324,7 +315,7 @@ fn announce(
                 let mut line = events::of_leases(
                     EventKind::Revoking,
                     &op.itself(),
-                    &request,
+                    request,
                     &subject,
                     &leases,
                     Some(engine.flavour().kind.word()),
@@ -334,13 +325,9 @@ fn announce(
             })
             .collect();
         changes.push(Change {
-            effects: vec![Effect::moved(was, &request)],
+            effects: vec![Effect::moved(was, request)],
             events,
         });
-        moved.push(request);
-    }
-    for request in moved {
-        due.requests.insert(request.id.clone(), request);
     }
     match commit_each(op, now, &changes) {
         Ok(_) => Ok(()),
@@ -365,10 +352,12 @@ fn close_finished(op: &Operator, target: &TargetName) -> Result<(), Failing> {
         if leases.iter().any(|lease| lease.state.is_live()) {
             continue;
         }
-        let mut ended = request;
-        finish(&mut ended, &now);
         changes.push(Change {
-            effects: vec![Effect::moved(State::Revoking, &ended)],
+            effects: vec![Effect::MoveRequest {
+                was: request.state,
+                course: Box::new(finished(request.course(), &now)),
+                id: request.id,
+            }],
             events: Vec::new(),
         });
     }

@@ -1,6 +1,6 @@
 //! Everything that is read.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
@@ -31,6 +31,26 @@ impl SqliteLedger {
         self.reading(|connection| {
             let found = rows::all(connection, sql::REQUEST_BY_ID, [id.as_str()], rows::request)?;
             Ok(found.into_iter().next())
+        })
+    }
+
+    pub(super) fn find_requests_of(
+        &self,
+        ids: &[RequestId],
+    ) -> Result<HashMap<RequestId, Request>, StoreError> {
+        self.reading(|connection| {
+            let mut found = HashMap::with_capacity(ids.len());
+            rows::each(
+                connection,
+                sql::REQUESTS_BY_IDS,
+                [serde_json::to_string(ids)?],
+                rows::request,
+                |request| {
+                    found.insert(request.id.clone(), request);
+                    Ok(())
+                },
+            )?;
+            Ok(found)
         })
     }
 

@@ -13,7 +13,7 @@ mod reserve;
 mod rows;
 mod statements;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -64,6 +64,10 @@ impl Ledger for SqliteLedger {
 
     fn request(&self, id: &RequestId) -> Result<Option<Request>, StoreError> {
         self.find_request(id)
+    }
+
+    fn requests_of(&self, ids: &[RequestId]) -> Result<HashMap<RequestId, Request>, StoreError> {
+        self.find_requests_of(ids)
     }
 
     fn requests(&self, find: &FindRequests) -> Result<Vec<Request>, StoreError> {

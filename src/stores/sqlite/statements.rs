@@ -58,6 +58,8 @@ sql! {
     REQUEST_DOC_SAVE = "request_doc_save", include_str!("sql/request_doc_save.sql");
     REQUEST_INSERT = "request_insert", include_str!("sql/request_insert.sql");
     REQUEST_MOVE = "request_move", include_str!("sql/request_move.sql");
+    REQUESTS_BY_IDS = "requests_by_ids",
+        concat!(include_str!("sql/requests_whole.sql"), include_str!("sql/requests_by_ids.sql"));
     REQUESTS_BY_PREFIX = "requests_by_prefix", found!("requests_by_prefix");
     REQUESTS_ENDED_SINCE = "requests_ended_since", found!("requests_ended_since");
     REQUESTS_IN_STATES = "requests_in_states", found!("requests_in_states");
@@ -235,6 +237,10 @@ mod tests {
             (
                 sql::REQUESTS_ENDED_SINCE,
                 "SEARCH requests USING INDEX requests_by_end (ended_at>?)",
+            ),
+            (
+                sql::REQUESTS_BY_IDS,
+                "SEARCH r USING INDEX sqlite_autoindex_requests_1 (id=?)",
             ),
             (
                 sql::REQUESTS_BY_PREFIX,

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::access::plan::{Plan, Settlement};
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, PrivilegeKey, Request, RequestId, Standing, State,
+    Course, Ended, Lease, LeaseId, LeaseState, Now, PrivilegeKey, Request, RequestId, Standing,
+    State,
 };
 use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, Report, Session, Verb};
@@ -188,7 +189,7 @@ pub fn record(
                 op, request, subject, *kind, leases, seen, engine, &now,
             ));
         }
-        let mut saved = request.clone();
+        let mut course = request.course();
         let complaint = troubles
             .keys()
             .map(|(_, why)| why.as_str())
@@ -197,7 +198,7 @@ pub fn record(
         let ended = troubles
             .values()
             .any(|(_, leases)| in_the_way(seen, leases).iter().any(|s| s.ended));
-        let said = saved.outcome.as_deref() == Some(complaint.as_str());
+        let said = course.outcome.as_deref() == Some(complaint.as_str());
         if !complaint.is_empty() && (!said || ended) {
             // Said once, not at every sweep: the audit trail stays readable while somebody mends it. What we did to a
             // session is always said.
@@ -221,13 +222,17 @@ pub fn record(
                 }
                 change.events.push(line);
             }
-            saved.outcome = Some(complaint);
+            course.outcome = Some(complaint);
         }
         if open == 0 {
-            finish(&mut saved, &now);
+            course = finished(course, &now);
         }
-        if saved != *request {
-            change.effects.push(Effect::moved(request.state, &saved));
+        if course != request.course() {
+            change.effects.push(Effect::MoveRequest {
+                id: id.clone(),
+                was: request.state,
+                course: Box::new(course),
+            });
         }
         changes.push(change);
     }
@@ -320,17 +325,16 @@ fn end_line(
     line
 }
 
-/// Ends a request that owes nothing more.
-pub fn finish(request: &mut Request, now: &Now) {
-    request.ended_at = Some(now.at);
-    match &request.ended {
-        Some(Ended::Failed { why }) => {
-            request.outcome = Some(why.clone());
-            request.state = State::Failed;
-        }
-        _ => {
-            request.outcome = None;
-            request.state = State::Ended;
-        }
+/// The end of a request that owes nothing more.
+pub fn finished(course: Course, now: &Now) -> Course {
+    let (state, outcome) = match &course.ended {
+        Some(Ended::Failed { why }) => (State::Failed, Some(why.clone())),
+        _ => (State::Ended, None),
+    };
+    Course {
+        state,
+        outcome,
+        ended_at: Some(now.at),
+        ..course
     }
 }
