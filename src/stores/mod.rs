@@ -34,7 +34,7 @@ pub struct FindRequests {
     pub limit: Option<usize>,
 }
 
-/// Which leases to read. Ordered by request and position.
+/// Which leases to read. Ordered by request and position, but for ended ones.
 #[derive(Clone, Debug)]
 pub enum FindLeases {
     /// All of one request.
@@ -49,7 +49,7 @@ pub enum FindLeases {
     OfWithSharers(TargetName, Vec<RequestId>),
     /// Live ones of a target with one of these keys whose GRANT is on record: held or disputed, not owed.
     GivenWithKeys(TargetName, Vec<PrivilegeKey>),
-    /// Ended ones of a target, ended at or after this instant.
+    /// Ended ones of a target, ended at or after this instant. Those that ended first come first.
     EndedSince(TargetName, At),
 }
 
@@ -177,6 +177,12 @@ pub trait Ledger {
         take: &mut dyn FnMut(Request) -> Result<(), StoreError>,
     ) -> Result<(), StoreError>;
     fn leases(&self, find: &FindLeases) -> Result<Vec<Lease>, StoreError>;
+    /// The same one by one, for those who need not have all of them at once. An error of `take` ends it.
+    fn each_lease(
+        &self,
+        find: &FindLeases,
+        take: &mut dyn FnMut(Lease) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError>;
     /// Request and privilege of each lease that is due on a target, as `DueWithSharers` means it and without those
     /// that share; ordered by key.
     fn due_keys(

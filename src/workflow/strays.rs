@@ -1,9 +1,13 @@
 //! Privileges that bear our mark and that no lease owns: reported, and taken away.
 
+use std::collections::HashMap;
+
 use serde_json::json;
 
 use crate::access::privilege::Thing;
-use crate::access::{LeaseState, Privilege, ServerIdentity, Standing, TargetName, Ttl, plan};
+use crate::access::{
+    LeaseState, Privilege, PrivilegeKey, ServerIdentity, Standing, TargetName, Ttl, plan,
+};
 use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, Verb};
 use crate::stores::{Change, FindLeases};
@@ -84,23 +88,25 @@ pub async fn take(
     Ok(())
 }
 
-/// What had ended lately: the leases themselves are not kept, for there may be many.
+/// What had ended lately: the leases themselves are not kept, for there may be many. Of the same privilege the last one
+/// counts, whose stamp is the newest.
 fn known(
     op: &Operator,
     target: &TargetName,
     server: &ServerIdentity,
 ) -> Result<Vec<Privilege>, Failing> {
     let since = op.now().at.minus(LATELY);
-    let ended = op
-        .ledger
-        .leases(&FindLeases::EndedSince(target.clone(), since))?;
-    Ok(look::distinct(
-        ended
-            .iter()
-            .filter(|lease| lease.server.same_database(server))
-            // What a person left standing is not ours any more.
-            .filter(|lease| !matches!(lease.state, LeaseState::Left { .. })),
-    ))
+    let mut known: HashMap<PrivilegeKey, Privilege> = HashMap::new();
+    let find = FindLeases::EndedSince(target.clone(), since);
+    op.ledger.each_lease(&find, &mut |lease| {
+        // What a person left standing is not ours any more.
+        let is_left = matches!(lease.state, LeaseState::Left { .. });
+        if lease.server.same_database(server) && !is_left {
+            known.insert(lease.key(), lease.privilege);
+        }
+        Ok(())
+    })?;
+    Ok(known.into_values().collect())
 }
 
 fn by_grantee(privileges: &[Privilege]) -> Vec<Vec<Privilege>> {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Connection, OptionalExtension, named_params, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, named_params, params};
 
 use super::error::{Doing, Fault};
 use super::{SqliteLedger, rows, statements as sql};
@@ -94,47 +94,59 @@ impl SqliteLedger {
     }
 
     pub(super) fn find_leases(&self, find: &FindLeases) -> Result<Vec<Lease>, StoreError> {
-        self.reading(|connection| match find {
-            FindLeases::Of(id) => rows::all(connection, sql::LEASES_OF, [id.as_str()], rows::lease),
-            FindLeases::Live(None) => rows::all(connection, sql::LEASES_LIVE, [], rows::lease),
-            FindLeases::Live(Some(target)) => rows::all(
-                connection,
-                sql::LEASES_LIVE_OF_TARGET,
-                [&target.0],
-                rows::lease,
-            ),
-            FindLeases::DueWithSharers(target, now) => rows::all(
-                connection,
-                sql::LEASES_DUE,
-                named_params! {
-                    ":target": target.0,
-                    ":at": now.at.millis(),
-                    ":boot": now.boot.boot,
-                    ":boot_millis": stored(now.boot.millis),
-                },
-                rows::lease,
-            ),
-            FindLeases::OfWithSharers(target, requests) => rows::all(
-                connection,
-                sql::LEASES_LIVE_OF_REQUESTS,
-                named_params! {
-                    ":target": target.0,
-                    ":requests": serde_json::to_string(requests)?,
-                },
-                rows::lease,
-            ),
-            FindLeases::GivenWithKeys(target, keys) => rows::all(
-                connection,
-                sql::LEASES_GIVEN_WITH_KEYS,
-                named_params! { ":target": target.0, ":keys": serde_json::to_string(keys)? },
-                rows::lease,
-            ),
-            FindLeases::EndedSince(target, since) => rows::all(
-                connection,
-                sql::LEASES_ENDED_SINCE,
-                named_params! { ":target": target.0, ":since": since.millis() },
-                rows::lease,
-            ),
+        let mut found = Vec::new();
+        self.find_each_lease(find, &mut |lease| {
+            found.push(lease);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    pub(super) fn find_each_lease(
+        &self,
+        find: &FindLeases,
+        take: &mut dyn FnMut(Lease) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.reading(|connection| {
+            let mut each = |statement: &str, params: &[(&str, &dyn ToSql)]| {
+                rows::each(connection, statement, params, rows::lease, |lease| {
+                    Ok(take(lease)?)
+                })
+            };
+            match find {
+                FindLeases::Of(id) => {
+                    each(sql::LEASES_OF, named_params! { ":request": id.as_str() })
+                }
+                FindLeases::Live(None) => each(sql::LEASES_LIVE, named_params! {}),
+                FindLeases::Live(Some(target)) => each(
+                    sql::LEASES_LIVE_OF_TARGET,
+                    named_params! { ":target": target.0 },
+                ),
+                FindLeases::DueWithSharers(target, now) => each(
+                    sql::LEASES_DUE,
+                    named_params! {
+                        ":target": target.0,
+                        ":at": now.at.millis(),
+                        ":boot": now.boot.boot,
+                        ":boot_millis": stored(now.boot.millis),
+                    },
+                ),
+                FindLeases::OfWithSharers(target, requests) => each(
+                    sql::LEASES_LIVE_OF_REQUESTS,
+                    named_params! {
+                        ":target": target.0,
+                        ":requests": serde_json::to_string(requests)?,
+                    },
+                ),
+                FindLeases::GivenWithKeys(target, keys) => each(
+                    sql::LEASES_GIVEN_WITH_KEYS,
+                    named_params! { ":target": target.0, ":keys": serde_json::to_string(keys)? },
+                ),
+                FindLeases::EndedSince(target, since) => each(
+                    sql::LEASES_ENDED_SINCE,
+                    named_params! { ":target": target.0, ":since": since.millis() },
+                ),
+            }
         })
     }
 

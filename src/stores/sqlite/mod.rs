@@ -86,6 +86,14 @@ impl Ledger for SqliteLedger {
         self.find_leases(find)
     }
 
+    fn each_lease(
+        &self,
+        find: &FindLeases,
+        take: &mut dyn FnMut(Lease) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.find_each_lease(find, take)
+    }
+
     fn due_keys(
         &self,
         target: &TargetName,
