@@ -92,6 +92,12 @@ pub fn ledger(book: &mut Book, server: &Server) {
     };
     let version = set(99);
     desk.fails("A ledger of a newer jit", &cron(), &["sweep"]);
+    set(1);
+    desk.fails(
+        "A ledger of a jit from before its first release",
+        &cron(),
+        &["sweep"],
+    );
     set(version);
     let (folder, aside) = (
         ledger.parent().expect("its folder").to_owned(),

@@ -392,10 +392,7 @@ fn who_comes_second_is_told_that_it_has_changed() {
 fn effects_may_come_in_any_order() {
     let place = Place::new();
     let ledger = place.alone();
-    let save = |was, state| Effect::SaveRequest {
-        was,
-        now: Box::new(request(1, state)),
-    };
+    let save = |was, state| Effect::moved(was, &request(1, state));
     ledger
         .commit(&now(1), new_request(1, State::Approved))
         .unwrap();
@@ -429,10 +426,7 @@ fn effects_may_come_in_any_order() {
         .commit(
             &now(5),
             effects(vec![
-                Effect::SaveRequest {
-                    was: State::Revoking,
-                    now: Box::new(last),
-                },
+                Effect::moved(State::Revoking, &last),
                 Effect::SaveLease(Box::new(ended.clone())),
             ]),
         )
@@ -679,10 +673,7 @@ fn due_leases_come_with_all_that_share_their_privileges() {
         (State::Approved, State::Granting),
         (State::Granting, State::Revoking),
     ] {
-        let save = Effect::SaveRequest {
-            was,
-            now: Box::new(request(7, state)),
-        };
+        let save = Effect::moved(was, &request(7, state));
         ledger.commit(&now(1), effects(vec![save])).unwrap();
     }
     assert_eq!(found(due(now(1))), set(&[(0, 4), (1, 5)]));

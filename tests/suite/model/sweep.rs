@@ -124,12 +124,18 @@ impl World {
             return Worlds::from([with(Lease::Ended, covered)]);
         }
         // Here a row has no giver that is certain. What a DBA touched may be said to be disputed, and stays until a
-        // person settles it; where it cannot be told, it is taken. What is disputed of one request is of all.
-        let (touched, settled) = match self.requests[nth].leases.get(key) {
-            Some(Lease::Live { touched, settled }) => (*touched, *settled),
-            Some(Lease::Disputed { settled }) => (true, *settled),
-            _ => (false, false),
+        // person settles it; where it cannot be told, it is taken. What is disputed of one request is of all. But what a
+        // DBA has granted too while it was leased must be said to be disputed.
+        let (touched, settled, doubled) = match self.requests[nth].leases.get(key) {
+            Some(Lease::Live {
+                touched,
+                settled,
+                doubled,
+            }) => (*touched, *settled, *doubled && !*settled),
+            Some(Lease::Disputed { settled }) => (true, *settled, !*settled),
+            _ => (false, false, false),
         };
+        let there = self.cells().iter().any(|(_, cell)| cell == key);
         let touched = touched
             || self.requests.iter().any(|other| {
                 matches!(
@@ -137,6 +143,10 @@ impl World {
                     Some(Lease::Disputed { settled: false })
                 )
             });
+        let row = self.ours.contains(key) || self.standing.contains(key);
+        if doubled && row && there {
+            return Worlds::from([with(Lease::Disputed { settled: false }, true)]);
+        }
         if covered {
             let mut worlds = Worlds::from([with(Lease::Ended, true)]);
             if touched && !settled {
@@ -144,7 +154,6 @@ impl World {
             }
             return worlds;
         }
-        let row = self.ours.contains(key) || self.standing.contains(key);
         let looks_renamed = !row
             && self.ours.iter().chain(&self.standing).any(|other| {
                 other.table == key.table
@@ -263,9 +272,15 @@ impl World {
                         *lease = Lease::Live {
                             touched: true,
                             settled: true,
+                            doubled: false,
                         };
                     }
-                    Some(Lease::Live { touched, .. }) if keep => *touched = true,
+                    Some(Lease::Live {
+                        touched, doubled, ..
+                    }) => {
+                        *touched |= keep;
+                        *doubled = keep && request.state == State::Active;
+                    }
                     _ => {}
                 }
             }
@@ -414,6 +429,7 @@ impl World {
                         let live = Lease::Live {
                             touched: false,
                             settled: false,
+                            doubled: false,
                         };
                         request.leases = request
                             .keys
@@ -447,6 +463,19 @@ impl World {
                     }))
         });
         if possible {
+            // What a DBA has granted too is so for whoever shares it.
+            for key in &keys {
+                let others = self
+                    .requests
+                    .iter()
+                    .filter_map(|other| other.leases.get(key));
+                let any = others
+                    .clone()
+                    .any(|lease| matches!(lease, Lease::Live { doubled: true, .. }));
+                if let Some(Lease::Live { doubled, .. }) = world.requests[nth].leases.get_mut(key) {
+                    *doubled |= any;
+                }
+            }
             world.ours.extend(keys);
             world.requests[nth].state = State::Active;
         } else {

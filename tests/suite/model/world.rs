@@ -49,9 +49,12 @@ impl State {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lease {
     Live {
-        /// A DBA has been at this account's rights on the table since; `taken`: a person decided that it goes.
+        /// A DBA has been at this account's rights on the table since.
         touched: bool,
+        /// A person decided that it goes.
         settled: bool,
+        /// A DBA has granted this very column since it was given: it must not be taken before a person says so.
+        doubled: bool,
     },
     Disputed {
         settled: bool,
@@ -293,6 +296,7 @@ impl World {
                 let column = column.map(|column| COLUMNS[column]);
                 if let Some(key) = self.key(ACCOUNTS[*who], TABLES[*table], column) {
                     self.touch(&key);
+                    self.double(&key);
                     self.standing.insert(key);
                 }
             }
@@ -308,6 +312,13 @@ impl World {
                     self.standing.retain(|other| !goes(other));
                     if !self.by_identity {
                         self.ours.retain(|other| !goes(other));
+                    }
+                    for (own, lease) in self.requests.iter_mut().flat_map(|r| &mut r.leases) {
+                        if let Lease::Live { doubled, .. } = lease
+                            && goes(own)
+                        {
+                            *doubled = false;
+                        }
                     }
                 }
             }
@@ -424,6 +435,20 @@ impl World {
                 && own.table == key.table
             {
                 *touched = true;
+            }
+        }
+    }
+
+    /// A DBA granted the very column that is leased, where a row is not told apart from ours.
+    fn double(&mut self, key: &Key) {
+        if self.by_identity || !self.ours.contains(key) {
+            return;
+        }
+        for request in &mut self.requests {
+            if request.state == State::Active
+                && let Some(Lease::Live { doubled, .. }) = request.leases.get_mut(key)
+            {
+                *doubled = true;
             }
         }
     }
