@@ -50,7 +50,7 @@ pub async fn approved(
         return Ok(());
     }
     let swept = whole && report.revokes_done;
-    if let Some(why) = not_now(op, target, swept, &now)? {
+    if let Some(why) = not_now(op, target, swept, report.undone(), &now)? {
         report.held_back = Some(why);
         return Ok(());
     }
@@ -121,11 +121,12 @@ async fn some(
     carry_out(op, &intents, engine, report).await
 }
 
-/// Why nothing may be granted on this target at this moment.
+/// Why nothing may be granted on this target at this moment. `undone`: what this very visit could not take.
 fn not_now(
     op: &Operator,
     target: &TargetName,
     swept: bool,
+    undone: Option<&str>,
     now: &Now,
 ) -> Result<Option<String>, StoreError> {
     let behind = clock::behind(now, &op.ledger.seen()?);
@@ -141,10 +142,16 @@ fn not_now(
     Ok(last
         .is_none_or(|at| now.at.since(at) > op.rules.sweep_within)
         .then(|| {
-            format!(
-                "no sweep has finished within {}; access that nobody takes back is not given. Run: jit sweep",
-                op.rules.sweep_within
-            )
+            let within = op.rules.sweep_within;
+            match undone {
+                None => format!(
+                    "no sweep has finished within {within}; access that nobody takes back is not given. Run: jit sweep"
+                ),
+                Some(undone) => format!(
+                    "no sweep has taken all that was due within {within} ({undone}); access that nobody takes back is \
+                     not given. See: jit list --overdue"
+                ),
+            }
         }))
 }
 

@@ -34,6 +34,7 @@ pub fn others_database(
                 engine.server(),
                 lease.server
             ),
+            disputed: false,
         })
         .collect())
 }

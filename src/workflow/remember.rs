@@ -16,7 +16,7 @@ use super::{Operator, view};
 /// What the ledger remembers of sweeps.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SweepRecord {
-    /// When each target's revokes were last all done.
+    /// When each target's revokes were last all done, but for what waits for a person.
     pub done: BTreeMap<TargetName, At>,
     /// Targets that could not be worked on by the last sweep, and why.
     pub unreachable: BTreeMap<TargetName, String>,
@@ -115,12 +115,8 @@ pub fn sweep(op: &Operator, report: &SweepReport) -> Result<(), StoreError> {
             record.done.insert(name.clone(), now.at);
             record.unreachable.remove(&name);
         } else {
-            let why = target
-                .unreachable
-                .clone()
-                .or_else(|| target.overdue.first().map(|overdue| overdue.why.clone()))
-                .unwrap_or_else(|| "not all of it was done".to_owned());
-            record.unreachable.insert(name, why);
+            let why = target.undone().unwrap_or("not all of it was done");
+            record.unreachable.insert(name, why.to_owned());
         }
     }
     record

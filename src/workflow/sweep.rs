@@ -287,7 +287,7 @@ async fn take_due(
             }
         }
     }
-    report.revokes_done = report.unreachable.is_none() && report.overdue.is_empty();
+    report.revokes_done = report.undone().is_none();
 }
 
 /// Everything that gives: judged arrivals, what a crash left, what is approved.

@@ -37,6 +37,8 @@ pub struct Overdue {
     pub what: String,
     pub since: At,
     pub why: String,
+    /// Nothing failed: it waits for a person, because somebody else has granted the same.
+    pub disputed: bool,
 }
 
 /// What one visit did.
@@ -68,7 +70,7 @@ pub struct TargetReport {
     pub overdue: Vec<Overdue>,
     /// Why approved requests were not granted, if they were not.
     pub held_back: Option<String>,
-    /// Whether everything that was due was looked at and nothing is left.
+    /// Whether everything that was due was looked at and nothing is left but what waits for a person.
     pub revokes_done: bool,
 }
 
@@ -89,7 +91,25 @@ impl TargetReport {
         }
     }
 
+    /// A lease that could not be taken.
     pub fn trouble(&mut self, lease: &Lease, why: &str, now: At) {
+        self.is_still_there(lease, why, now, false);
+    }
+
+    /// A lease that a person must decide about.
+    pub fn disputed(&mut self, lease: &Lease, why: &str, now: At) {
+        self.is_still_there(lease, why, now, true);
+    }
+
+    /// What keeps this target's revokes from being done, if anything does.
+    pub fn undone(&self) -> Option<&str> {
+        let failing = self.overdue.iter().find(|overdue| !overdue.disputed);
+        self.unreachable
+            .as_deref()
+            .or(failing.map(|overdue| overdue.why.as_str()))
+    }
+
+    fn is_still_there(&mut self, lease: &Lease, why: &str, now: At, disputed: bool) {
         let what = match (
             lease.privilege.named.table(),
             lease.privilege.named.column(),
@@ -102,6 +122,7 @@ impl TargetReport {
             what,
             since: lease.expires_at.min(now),
             why: why.to_owned(),
+            disputed,
         });
     }
 

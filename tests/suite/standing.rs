@@ -187,6 +187,7 @@ on_mysql_and_mariadb!(
     a_dispute_is_not_forgotten_when_jit_is_at_the_table_again,
     what_somebody_else_granted_is_seen_before_jit_wipes_its_trace,
     what_is_left_standing_outlives_a_lease_that_goes_on,
+    what_waits_for_a_person_holds_up_nobody_else,
 );
 
 /// The DBA grants alice's leased column too, in a second of its own: the catalog's clock ticks in seconds.
@@ -226,6 +227,25 @@ fn a_dispute_is_not_forgotten_when_jit_is_at_the_table_again(server: &Server) {
     assert_eq!(shop.state(&id), "ended");
     assert!(shop.reads("jitalice", "email"));
     shop.audit_is_sound();
+}
+
+/// Nothing has failed: others get their access while a person thinks about it, however long that takes.
+fn what_waits_for_a_person_holds_up_nobody_else(server: &Server) {
+    let shop = Shop::on(server);
+    shop.edit(
+        "etc/config.yaml",
+        "targets:\n",
+        "sweep_within: 1s\ntargets:\n",
+    );
+    let id = shop.lease(&alice(), "email", "1h");
+    granted_by_the_dba_too(&shop, "email");
+    shop.jit(&alice(), &["return", &id]).ok();
+    shop.sweep().exit(6).says("OVERDUE");
+    std::thread::sleep(Duration::from_millis(1100));
+    let other = shop.ask(&bob(), "phone", "1h", &["--purpose", "support"]);
+    shop.sweep().exit(6).says("OVERDUE");
+    assert_eq!(shop.state(&other), "active");
+    assert!(shop.reads("jitbob", "phone"));
 }
 
 fn what_somebody_else_granted_is_seen_before_jit_wipes_its_trace(server: &Server) {

@@ -161,7 +161,7 @@ pub fn record(
                 }
                 Some(Fate::Disputed(why)) => {
                     open += 1;
-                    report.trouble(lease, &why, now.at);
+                    report.disputed(lease, &why, now.at);
                     let state = LeaseState::Disputed { why: why.clone() };
                     let lines = troubles
                         .entry((subject, why))
