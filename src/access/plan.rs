@@ -453,7 +453,7 @@ mod tests {
 
         let leases = [disputed(lease(1, 7, 1, 5, -1))];
         let named = leases[0].privilege.named.clone();
-        let observed = HashMap::from([(leases[0].key(), Standing::Absent { named })]);
+        let observed = HashMap::from([(leases[0].key(), Standing::Absent { named, stamp: None })]);
         let plan = super::plan(&now(), &leases, &when_due, &observed);
         assert!(matches!(
             ends(&plan, &leases[0]),

@@ -201,7 +201,12 @@ pub enum Standing {
         contested: Option<String>,
     },
     /// Object and account are there, the row is not.
-    Absent { named: Named },
+    Absent {
+        named: Named,
+        /// MySQL: what is left of the statement that took it, for [`Privilege::stamp`] of the ended lease.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stamp: Option<String>,
+    },
     /// Column, table, schema, database or account exist no more; `why` says which.
     Gone { why: String },
 }

@@ -113,7 +113,7 @@ async fn refresh(
             lease.state,
             LeaseState::Owed | LeaseState::Held | LeaseState::Disputed { .. }
         ));
-        if let Some(Standing::Held { named, .. } | Standing::Absent { named }) =
+        if let Some(Standing::Held { named, .. } | Standing::Absent { named, .. }) =
             standing.get(&lease.key())
             && lease.privilege.named != *named
         {

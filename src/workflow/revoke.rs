@@ -152,15 +152,13 @@ pub async fn due(
     report: &mut TargetReport,
 ) -> Result<(), Failing> {
     let now = op.now();
-    let mut taken = false;
     let mut worst: Option<Failing> = None;
     for wave in waves::of(&op.ledger.due_keys(target, &now)?, portions::heaviest()) {
         match take(op, target, engine, report, &wave, &now).await {
-            Ok(some) => taken |= some,
+            Ok(()) => {}
             Err(Failing::Engine(error)) if error.is_unreachable() => return Err(error.into()),
             // What cannot be looked at or written down in one portion is no reason to leave the next.
             Err(error) => {
-                taken = true;
                 if worst
                     .as_ref()
                     .is_none_or(|worst| weight(&error) > weight(worst))
@@ -170,10 +168,10 @@ pub async fn due(
             }
         }
     }
-    if !taken {
-        close_finished(op, target)?;
+    match worst {
+        Some(worst) => Err(worst),
+        None => close_finished(op, target),
     }
-    worst.map_or(Ok(()), Err)
 }
 
 /// Which of several failures is told: what is still there is worse than what is gone and not written down.
@@ -185,7 +183,7 @@ fn weight(failing: &Failing) -> u8 {
     }
 }
 
-/// One portion of what is due; whether any of it was to be taken here.
+/// One portion of what is due.
 async fn take(
     op: &Operator,
     target: &TargetName,
@@ -193,7 +191,7 @@ async fn take(
     report: &mut TargetReport,
     wave: &[RequestId],
     now: &Now,
-) -> Result<bool, Failing> {
+) -> Result<(), Failing> {
     let mut due = Due::of(op, target, wave)?;
     let elsewhere: HashSet<LeaseId> = due
         .leases
@@ -203,7 +201,7 @@ async fn take(
         .collect();
     due.leases.retain(|lease| !elsewhere.contains(&lease.id));
     if due.due(now).is_empty() {
-        return Ok(false);
+        return Ok(());
     }
 
     let announced = announce(op, &mut due, now, engine);
@@ -253,7 +251,7 @@ async fn take(
         error => error,
     })?;
     failpoint::reach("revoke-recorded");
-    Ok(true)
+    Ok(())
 }
 
 /// Whether the catalog shows nothing more of what was due, whatever becomes of its record.
@@ -342,12 +340,21 @@ fn privileges_of(leases: &[&Lease]) -> Vec<Privilege> {
 /// Requests in `revoking` whose last lease was ended elsewhere: by a person who settled it, or before a crash.
 fn close_finished(op: &Operator, target: &TargetName) -> Result<(), Failing> {
     let now = op.now();
+    let still_due: HashSet<RequestId> = op
+        .ledger
+        .due_keys(target, &now)?
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
     let mut changes = Vec::new();
     for request in op.ledger.requests(&FindRequests {
         states: Some(vec![State::Revoking]),
         target: Some(target.clone()),
         ..FindRequests::default()
     })? {
+        if still_due.contains(&request.id) {
+            continue;
+        }
         let leases = op.ledger.leases(&FindLeases::Of(request.id.clone()))?;
         if leases.iter().any(|lease| lease.state.is_live()) {
             continue;

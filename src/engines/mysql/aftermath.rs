@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::account::Account;
 use super::connection::Link;
 use super::observe;
+use super::rights;
 use super::rows::{Place, Rows, named, tables_of};
 use super::stamp::Stamp;
 use crate::access::{Privilege, PrivilegeKey, TableName};
@@ -44,7 +45,8 @@ pub(super) async fn still_reads(
 /// Of ended leases, those whose row is there again by our hand, as far as the rows tell it.
 ///
 /// MySQL: the last statement on the account's table was ours and touched this very column; or the row still has the
-/// time of our own stamp. MariaDB has no times and keeps only the table's last grantor, so there a row counts only
+/// time of our own stamp. Times are whole seconds: where a GRANT of ours for a live lease, or a REVOKE of ours, is known
+/// in the row's second, that was our hand, and the row may be a DBA's of a moment before. MariaDB has no times and keeps only the table's last grantor, so there a row counts only
 /// where we have given this account nothing else on this table, lately or now: otherwise a DBA's own grant could
 /// pass for ours, and be taken.
 pub(super) async fn strays(
@@ -61,6 +63,15 @@ pub(super) async fn strays(
             .entry((place.table.clone(), place.account.clone()))
             .or_default()
             .insert(place.column.to_lowercase());
+    }
+    let mut revokes: HashMap<(TableName, Account), Vec<Stamp>> = HashMap::new();
+    for (privilege, place) in known.iter().zip(&places) {
+        if let (Some(place), Some(stamp)) =
+            (place, privilege.stamp.as_deref().and_then(Stamp::read))
+        {
+            let of_table = revokes.entry((place.table.clone(), place.account.clone()));
+            of_table.or_default().push(stamp);
+        }
     }
     let live: HashSet<(TableName, Account)> = owned.iter().filter_map(table_of_key).collect();
 
@@ -84,7 +95,20 @@ pub(super) async fn strays(
                 && !live.contains(&account_table)
                 && given.get(&account_table).is_some_and(|set| set.len() == 1)
         } else {
-            (today.by(&server.grantor) && today.is_last())
+            let granted_then = || {
+                rows.held(&place.table, &place.account).iter().any(|other| {
+                    other.column != row.column
+                        && other.at == row.at
+                        && owned.contains(&rights::key(&place.table, &place.account, &other.column))
+                })
+            };
+            let revoked_then = || {
+                let stamps = revokes.get(&account_table).into_iter().flatten();
+                stamps
+                    .into_iter()
+                    .any(|stamp| stamp.is_the_revoke_of(&today))
+            };
+            (today.by(&server.grantor) && today.is_last() && !granted_then() && !revoked_then())
                 || recorded.is_some_and(|stamp| stamp.at == today.at)
         };
         if ours {
@@ -113,7 +137,6 @@ fn table_of_key(key: &PrivilegeKey) -> Option<(TableName, Account)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engines::mysql::rights;
 
     #[test]
     fn a_key_gives_back_its_table_and_account() {

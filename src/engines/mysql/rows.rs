@@ -135,6 +135,12 @@ impl Rows {
             && self.held(table, account).is_empty()
     }
 
+    /// Who was last at an account's rights on a table, and when, where anything is left of them.
+    pub(super) fn last_hand(&self, table: &TableName, account: &Account) -> Option<(&str, &str)> {
+        let row = self.table(table, account)?;
+        Some((&row.grantor, &row.at))
+    }
+
     pub(super) fn stamp(
         &self,
         table: &TableName,

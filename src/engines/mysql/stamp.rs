@@ -45,6 +45,16 @@ pub(super) struct Stamp {
 pub(super) const OTHERS: usize = 50;
 
 impl Stamp {
+    /// The same behind our REVOKE, where the account has other rights on the table: hand and time of the table's row
+    /// are of now.
+    pub(super) fn revoked(self, grantor: &str, table_at: &str) -> Self {
+        Self {
+            table_at: Some(table_at.to_owned()),
+            grantor: Some(grantor.to_owned()),
+            ..self
+        }
+    }
+
     pub(super) fn read(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
@@ -58,6 +68,12 @@ impl Stamp {
         self.grantor
             .as_deref()
             .is_some_and(|grantor| user_of(grantor) == our_user)
+    }
+
+    /// Whether this is of a REVOKE of ours that was the last statement on the account's table in `today`, too. One in
+    /// the second of its own GRANT is not told apart from that.
+    pub(super) fn is_the_revoke_of(&self, today: &Self) -> bool {
+        self.at != self.table_at && self.table_at == today.table_at && self.grantor == today.grantor
     }
 
     /// Whether the last statement on the account's table touched this column.
@@ -199,6 +215,18 @@ mod tests {
         let recorded = stamp("10:00:00", "jit@a", "10:00:00");
         let why = judge(&recorded, stamp("10:00:00", "dba@b", "10:00:00"), &[]).unwrap();
         assert!(why.contains("very second"), "{why}");
+    }
+
+    #[test]
+    fn a_revoke_of_ours_is_known_by_the_second_of_the_tables_row() {
+        let left = stamp("10:00:00", "jit@a", "10:00:00").revoked("jit@a", "10:00:09");
+        // Of another column of the same account and table.
+        let given_then = stamp("10:00:09", "jit@a", "10:00:09");
+        assert!(left.is_the_revoke_of(&given_then));
+        let given_since = stamp("10:00:12", "jit@a", "10:00:12");
+        assert!(!left.is_the_revoke_of(&given_since));
+        let of_a_grant = stamp("10:00:09", "jit@a", "10:00:09");
+        assert!(!of_a_grant.is_the_revoke_of(&given_then));
     }
 
     #[test]

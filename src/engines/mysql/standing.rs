@@ -97,10 +97,10 @@ impl Look<'_> {
                         .stamp(&place.table, &place.account, row, self.server.is_mariadb())
                 })
                 .collect();
-            let contested = recorded.and_then(|recorded| {
+            let contested = recorded.as_ref().and_then(|recorded| {
                 let known = self.known.get(&privilege.key())?;
                 stamp::contested(
-                    &recorded,
+                    recorded,
                     &stamps,
                     &Ours {
                         user: &self.server.grantor,
@@ -130,7 +130,7 @@ impl Look<'_> {
         if let Some(held) = self.renamed(place, recorded.as_ref()) {
             return held;
         }
-        self.absent(place)
+        self.absent(place, recorded.as_ref())
     }
 
     /// RENAME USER moves the rows and keeps their times. The account's old name may even exist again. A row that
@@ -191,7 +191,16 @@ impl Look<'_> {
         })
     }
 
-    fn absent(&self, place: &Place) -> Standing {
+    /// The recorded stamp with the hand that was last at the account's rights on the table, where it has some left.
+    fn revoked(&self, place: &Place, recorded: Option<&Stamp>) -> Option<String> {
+        if self.server.is_mariadb() {
+            return None;
+        }
+        let (grantor, at) = self.rows.last_hand(&place.table, &place.account)?;
+        recorded?.clone().revoked(grantor, at).text()
+    }
+
+    fn absent(&self, place: &Place, recorded: Option<&Stamp>) -> Standing {
         if !self.users.contains_key(&place.account) {
             let others: Vec<String> = self
                 .rows
@@ -223,6 +232,7 @@ impl Look<'_> {
                 },
                 Some(column) => Standing::Absent {
                     named: named(place, &place.account, &column.name),
+                    stamp: self.revoked(place, recorded),
                 },
             },
         }

@@ -140,7 +140,7 @@ fn held(
             stamp: None,
             contested: None,
         },
-        None => Standing::Absent { named },
+        None => Standing::Absent { named, stamp: None },
     })
 }
 

@@ -156,8 +156,7 @@ pub fn record(
                         .or_insert((kind, Vec::new()))
                         .1
                         .push(lease);
-                    let id = lease.id.clone();
-                    change.effects.push(Effect::MoveLease { id, state });
+                    change.effects.push(ended(lease, state, seen));
                 }
                 Some(Fate::Disputed(why)) => {
                     open += 1;
@@ -238,6 +237,26 @@ pub fn record(
     }
     commit_each(op, &now, &changes)?;
     Ok(())
+}
+
+/// The end of a lease, with what its REVOKE left in the catalog, where the engine has such.
+fn ended(lease: &Lease, state: LeaseState, seen: &Seen<'_>) -> Effect {
+    match seen.after.get(&lease.key()) {
+        Some(Standing::Absent {
+            stamp: Some(stamp), ..
+        }) if matches!(state, LeaseState::Revoked { .. }) => {
+            let mut lease = Lease {
+                state,
+                ..lease.clone()
+            };
+            lease.privilege.stamp = Some(stamp.clone());
+            Effect::SaveLease(Box::new(lease))
+        }
+        _ => Effect::MoveLease {
+            id: lease.id.clone(),
+            state,
+        },
+    }
 }
 
 fn why_of(state: &LeaseState) -> String {
