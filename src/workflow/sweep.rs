@@ -308,13 +308,17 @@ async fn give(
     }
     arrive::submitted(op, name, engine, report).await?;
     belongs::to_us(op, name, engine).await?;
+    // Before anything is given: what is ours and nobody's is told and taken, not taken over by a new lease.
+    let strays = match whole {
+        true => strays::take(op, name, engine, report).await,
+        false => Ok(()),
+    };
     recover::granting(op, name, engine, report).await?;
     activate::approved(op, name, engine, report, whole).await?;
     if whole {
-        strays::take(op, name, engine, report).await?;
         remember::remember_columns(op, name, engine).await?;
     }
-    Ok(())
+    strays
 }
 
 /// The target's lock, without holding up the other targets while it is waited for.

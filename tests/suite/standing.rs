@@ -139,6 +139,7 @@ fn two_accounts_of_one_batch_lose_only_what_is_due(server: &Server) {
 on_postgres!(
     a_standing_grant_made_during_a_lease_survives_it,
     a_privilege_of_ours_that_no_lease_owns_is_a_stray,
+    a_stray_is_told_before_a_lease_of_the_same_is_given,
 );
 
 fn a_standing_grant_made_during_a_lease_survives_it(server: &Server) {
@@ -178,6 +179,27 @@ fn a_privilege_of_ours_that_no_lease_owns_is_a_stray(server: &Server) {
     assert_eq!(stray["observed"]["row"], "absent");
     assert!(shop.reads("jitbob", "email"), "a lease is no stray");
     assert_eq!(shop.state(&id), "active");
+}
+
+fn a_stray_is_told_before_a_lease_of_the_same_is_given(server: &Server) {
+    let shop = Shop::on(server);
+    shop.dba(&format!(
+        "BEGIN; SET LOCAL ROLE jit_grantor_{}; GRANT SELECT (phone) ON {} TO {}; COMMIT",
+        shop.suffix,
+        shop.table("customers"),
+        shop.account("jitalice")
+    ));
+    let id = shop.lease(&alice(), "phone", "1h");
+    assert_eq!(shop.state(&id), "active");
+    assert!(shop.reads("jitalice", "phone"));
+    let told: Vec<String> = shop
+        .jit
+        .events()
+        .iter()
+        .filter_map(|event| event["event"].as_str().map(str::to_owned))
+        .filter(|event| ["stray", "granted"].contains(&event.as_str()))
+        .collect();
+    assert_eq!(told, ["stray", "granted"]);
 }
 
 on_mysql_and_mariadb!(

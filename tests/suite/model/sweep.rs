@@ -30,9 +30,9 @@ impl World {
             Self::drain,
             Self::lapse,
             Self::arrive,
+            Self::strays,
             Self::recover,
             Self::activate,
-            Self::strays,
         ];
         let mut worlds = Worlds::from([self.clone()]);
         for stage in stages
@@ -362,7 +362,7 @@ impl World {
             if !may_give
                 || self.standing.contains(&whole)
                 || (own_row && (self.by_identity || !leased))
-                || (self.ours.contains(key) && !leased)
+                || (self.ours.contains(key) && !leased && !self.by_identity)
             {
                 return vec![None];
             }
@@ -530,7 +530,7 @@ impl World {
     }
 
     /// Privileges of ours that no lease owns. Where rows have no giver, there are none that a model could name.
-    fn strays(&self, _: &mut Worlds) -> Worlds {
+    fn strays(&self, on_the_way: &mut Worlds) -> Worlds {
         let mut world = self.clone();
         if world.by_identity && !world.broken {
             let owned: BTreeSet<Key> = world
@@ -541,6 +541,7 @@ impl World {
                 .collect();
             world.ours = owned;
         }
+        on_the_way.insert(world.clone());
         Worlds::from([world])
     }
 }
