@@ -168,8 +168,8 @@ impl<'b> Search<'b> {
             if units.len() < 2 {
                 continue;
             }
-            for (at, a) in units.iter().enumerate() {
-                for b in &units[at + 1..] {
+            for (at, (_, a)) in units.iter().enumerate() {
+                for (_, b) in &units[at + 1..] {
                     let (x, y) = (self.column(*a), self.column(*b));
                     if a.policy != b.policy
                         && !is_full(conflicts)
