@@ -63,14 +63,17 @@ pub fn read(settings: &Settings, verbose: bool) -> Result<Rules> {
             name: path.display().to_string(),
             text,
         };
-        texts.push((
-            source.hash(),
-            String::from_utf8_lossy(&source.text).into_owned(),
-        ));
         sources.push(source);
     }
+    let read = Book::read(&sources);
+    texts.extend(sources.into_iter().map(|source| {
+        let hash = source.hash();
+        let text = String::from_utf8(source.text)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        (hash, text)
+    }));
     let hash = settings::hash_of(&texts);
-    let book = match Book::load(sources) {
+    let book = match read {
         Ok(book) => book,
         Err(problems) => {
             unread.extend(problems.iter().map(ToString::to_string));

@@ -112,8 +112,16 @@ impl Book {
     /// # Errors
     /// All that can be found wrong without knowing people and targets, by file and place; then nothing is judged.
     pub fn load(files: Vec<SourceFile>) -> Result<Self, Vec<Problem>> {
+        Self::read(&files)
+    }
+
+    /// The same for those who need the texts once more.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn read(files: &[SourceFile]) -> Result<Self, Vec<Problem>> {
         let mut reader = Reader::default();
-        for file in &files {
+        for file in files {
             match yaml::read::<PolicyFile>(&file.name, &file.text) {
                 Ok(document) => reader.file(file, document),
                 Err(problem) => reader.problems.push(problem),
@@ -123,11 +131,11 @@ impl Book {
             reader.problems.sort();
             return Err(reader.problems);
         }
-        let index = Index::new(&reader.policies);
-        Ok(Self {
-            policies: reader.policies,
-            index,
-        })
+        let policies = reader.policies;
+        // They make room for the index.
+        drop(reader.names);
+        let index = Index::new(&policies);
+        Ok(Self { policies, index })
     }
 
     /// In the order of the files and of the policies in them.

@@ -68,6 +68,7 @@ pub(super) async fn strays(
     for (privilege, place) in known.iter().zip(&places) {
         if let (Some(place), Some(stamp)) =
             (place, privilege.stamp.as_deref().and_then(Stamp::read))
+            && stamp.is_of_a_revoke()
         {
             let of_table = revokes.entry((place.table.clone(), place.account.clone()));
             of_table.or_default().push(stamp);

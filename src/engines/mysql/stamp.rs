@@ -70,10 +70,15 @@ impl Stamp {
             .is_some_and(|grantor| user_of(grantor) == our_user)
     }
 
-    /// Whether this is of a REVOKE of ours that was the last statement on the account's table in `today`, too. One in
-    /// the second of its own GRANT is not told apart from that.
+    /// Whether it was taken behind our REVOKE; one in the second of its own GRANT is not told apart from that.
+    pub(super) fn is_of_a_revoke(&self) -> bool {
+        self.at != self.table_at
+    }
+
+    /// Whether the REVOKE of ours that this was taken behind was the last statement on the account's table in `today`,
+    /// too.
     pub(super) fn is_the_revoke_of(&self, today: &Self) -> bool {
-        self.at != self.table_at && self.table_at == today.table_at && self.grantor == today.grantor
+        self.is_of_a_revoke() && self.table_at == today.table_at && self.grantor == today.grantor
     }
 
     /// Whether the last statement on the account's table touched this column.
