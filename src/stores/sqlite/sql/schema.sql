@@ -47,7 +47,7 @@ CREATE TABLE requests (
   granted_at INTEGER,
   expires_at INTEGER,
   -- Why it is being taken, or was: {"how":"expired"}.
-  ended TEXT CHECK (json_valid(ended)),
+  ended TEXT CHECK (ended IS NULL OR json_valid(ended)),
   ended_at INTEGER,
   -- In words for the requester.
   outcome TEXT,
