@@ -46,9 +46,10 @@ pub(super) async fn still_reads(
 ///
 /// MySQL: the last statement on the account's table was ours and touched this very column; or the row still has the
 /// time of our own stamp. Times are whole seconds: where a GRANT of ours for a live lease, or a REVOKE of ours, is known
-/// in the row's second, that was our hand, and the row may be a DBA's of a moment before. MariaDB has no times and keeps only the table's last grantor, so there a row counts only
-/// where we have given this account nothing else on this table, lately or now: otherwise a DBA's own grant could
-/// pass for ours, and be taken.
+/// in the row's second, that was our hand, and the row may be a DBA's of a moment before.
+///
+/// MariaDB has no times and keeps only the table's last grantor, so there a row counts only where we have given this
+/// account nothing else on this table, lately or now: otherwise a DBA's own grant could pass for ours, and be taken.
 pub(super) async fn strays(
     link: &mut Link,
     owned: &HashSet<PrivilegeKey>,
