@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::people::{alice, carol, cron};
+use crate::support::people::{alice, bob, carol, cron};
 use crate::support::server::{Kind, Server};
 use crate::support::shop::Shop;
 use crate::support::{on_every_server, on_postgres};
@@ -115,10 +115,24 @@ fn a_revoke_that_removes_nothing_is_overdue(server: &Server) {
     ));
     shop.jit(&alice(), &["return", &id]).ok();
     is_loud(&shop, &id);
+    // What cannot be taken back is not given to others either, and the sweep says why.
+    shop.edit(
+        "etc/config.yaml",
+        "targets:\n",
+        "sweep_within: 1s\ntargets:\n",
+    );
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let waits = shop.ask(&bob(), "phone", "1h", &["--purpose", "support"]);
+    shop.sweep()
+        .exit(6)
+        .says("no sweep has taken all that was due")
+        .says("jit list --overdue");
+    assert_eq!(shop.state(&waits), "approved");
     shop.dba(&format!(
         "UPDATE pg_attribute SET attacl = '{before}'::aclitem[] WHERE {column}"
     ));
     is_mended(&shop, &id);
+    assert_eq!(shop.state(&waits), "active");
 }
 
 /// Somebody lets the grantee hand our privilege on. Where she has, taking it away would take a third person's, too.

@@ -1,5 +1,5 @@
--- The end of each statement that finds requests by requests_whole.sql: what else they must be, and their order. Numbers are put in order, and
--- then the documents read: those could fill the memory.
+-- The end of each statement that finds requests by requests_whole.sql: what else they must be, and their order. Numbers
+-- are put in order, and then the documents read: those could fill the memory.
     AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
     AND (:requester IS NULL OR requester = :requester)
     AND (:target IS NULL OR target = :target)

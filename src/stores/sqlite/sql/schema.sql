@@ -221,7 +221,8 @@ END;
 
 CREATE TRIGGER leases_stay_themselves
 BEFORE UPDATE OF number, request, position, target, key, expires_at, boot, boot_due ON leases
-WHEN NEW.number <> OLD.number OR NEW.request <> OLD.request OR NEW.position <> OLD.position OR NEW.target <> OLD.target OR NEW.key <> OLD.key
+WHEN NEW.number <> OLD.number OR NEW.request <> OLD.request OR NEW.position <> OLD.position
+  OR NEW.target <> OLD.target OR NEW.key <> OLD.key
   OR NEW.expires_at > OLD.expires_at OR NEW.boot <> OLD.boot OR NEW.boot_due > OLD.boot_due
 BEGIN
   SELECT RAISE(ABORT, 'law: a lease keeps its privilege, and never expires later');
