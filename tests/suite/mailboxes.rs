@@ -36,6 +36,12 @@ fn mailbox(inbox: &Path, person: &Person) -> PathBuf {
     })
 }
 
+/// Gives a file of one's own the mode that it would have had. The client under test changes the umask for a moment, and
+/// that is the whole process's: a file that another test makes in that moment could be written by its group.
+fn readable(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+}
+
 /// What an operator who is not root finds.
 fn found(inbox: &Path, per_person: usize) -> Vec<Deposit> {
     acting(&cron(), || mailboxes(inbox).deposits(per_person).unwrap())
@@ -342,7 +348,8 @@ fn anothers_file_or_folder_in_ones_own_mailbox_says_nothing() {
     fs::create_dir(&shared).unwrap();
     fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
     acting(&alice(), || {
-        fs::write(shared.join("note"), "approve").unwrap()
+        fs::write(shared.join("note"), "approve").unwrap();
+        readable(&shared.join("note"));
     });
     acting(&alice(), || {
         fs::create_dir(shared.join("folder")).unwrap();
@@ -413,9 +420,8 @@ fn what_is_no_plain_small_file_of_its_owner_is_told_and_thrown_away() {
             .unwrap()
             .set_len(LARGEST_SUBMISSION as u64 + 1)
             .unwrap();
-        // Whatever the umask is: the client under test changes the process's for a moment.
         for name in ["huge", "one-too-large"] {
-            fs::set_permissions(at(name), fs::Permissions::from_mode(0o640)).unwrap();
+            readable(&at(name));
         }
         write("closed", 0o200);
         fs::create_dir_all(at("a-folder/inner")).unwrap();
@@ -671,6 +677,7 @@ fn what_was_not_read_is_not_discarded() {
             .unwrap()
             .path();
         fs::write(folder.join(".other"), "other").unwrap();
+        readable(&folder.join(".other"));
         fs::rename(folder.join(".other"), name).unwrap();
     });
     acting(&cron(), || mailboxes(&inbox).discard(&first).unwrap());
