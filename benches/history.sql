@@ -8,39 +8,34 @@ CREATE TEMP TABLE span AS
 CREATE TEMP TABLE like_this AS
   SELECT d.doc AS request, (SELECT line FROM events WHERE request = r.id ORDER BY seq LIMIT 1) AS line
   FROM requests AS r JOIN request_docs AS d ON d.number = r.number WHERE r.state = 'pending' LIMIT 1;
-CREATE TEMP TABLE before AS
-  SELECT (SELECT coalesce(max(number), 0) FROM requests) AS requests,
-         (SELECT coalesce(max(number), 0) FROM leases) AS leases;
 CREATE TEMP TABLE head AS SELECT max(seq) AS seq FROM events;
+-- One row a request: its numbers, its id and when it ended.
+CREATE TEMP TABLE one AS
+  WITH RECURSIVE n (i) AS (SELECT :from + 1 UNION ALL SELECT i + 1 FROM n WHERE i < :to)
+  SELECT i, replace(replace(printf('%08d', i), '0', 'x'), '1', 'y') AS id,
+         (SELECT coalesce(max(number), 0) FROM requests) + i - :from AS request,
+         (SELECT coalesce(max(number), 0) FROM leases) + i - :from AS lease,
+         CAST(now - (:to - i + 1) * each AS INTEGER) AS ended
+  FROM n, span;
 
 BEGIN;
 DROP TRIGGER requests_begin;
 DROP TRIGGER leases_begin;
 DROP TRIGGER events_follow;
 
-WITH RECURSIVE n (i) AS (SELECT :from + 1 UNION ALL SELECT i + 1 FROM n WHERE i < :to)
 INSERT INTO requests (number, id, state, requester, target, lapses_at, ended_at)
-SELECT before.requests + i - :from, replace(replace(printf('%08d', i), '0', 'x'), '1', 'y'), 'ended', 1000 + i % 500, 'shop',
-       CAST(now - (:to - i + 1) * each AS INTEGER), CAST(now - (:to - i + 1) * each AS INTEGER)
-FROM n, span, before;
+SELECT request, id, 'ended', 1000 + i % 500, 'shop', ended, ended FROM one;
 
-WITH RECURSIVE n (i) AS (SELECT :from + 1 UNION ALL SELECT i + 1 FROM n WHERE i < :to)
 INSERT INTO request_docs (number, doc)
-SELECT before.requests + i - :from,
-       json_set(like_this.request, '$.id', replace(replace(printf('%08d', i), '0', 'x'), '1', 'y'), '$.requester.uid', 1000 + i % 500)
-FROM n, like_this, before;
+SELECT one.request, json_set(like_this.request, '$.id', id, '$.requester.uid', 1000 + i % 500) FROM one, like_this;
 
-WITH RECURSIVE n (i) AS (SELECT :from + 1 UNION ALL SELECT i + 1 FROM n WHERE i < :to)
 INSERT INTO leases (number, request, position, target, state, key, expires_at, boot, boot_due, ended_at)
-SELECT before.leases + i - :from, replace(replace(printf('%08d', i), '0', 'x'), '1', 'y'), 0, 'shop', 'revoked', 'pg:1/2.' || i || '>3<4',
-       CAST(now - (:to - i + 1) * each AS INTEGER), 'a boot', 0, CAST(now - (:to - i + 1) * each AS INTEGER)
-FROM n, span, before;
+SELECT lease, id, 0, 'shop', 'revoked', 'pg:1/2.' || i || '>3<4', ended, 'a boot', 0, ended FROM one;
 
-WITH RECURSIVE n (i) AS (SELECT :from + 1 UNION ALL SELECT i + 1 FROM n WHERE i < :to)
 INSERT INTO lease_docs (number, doc)
-SELECT before.leases + i - :from,
+SELECT lease,
        json_object(
-         'id', json_object('request', replace(replace(printf('%08d', i), '0', 'x'), '1', 'y'), 'position', 0), 'target', 'shop', 'grantee', 'somebody',
+         'id', json_object('request', id, 'position', 0), 'target', 'shop', 'grantee', 'somebody',
          'server', json_object('address', 'db:5432', 'database', 'shop', 'system', 'elsewhere'),
          'privilege', json_object(
            'identity', json_object('kind', 'postgres_column', 'database', 1, 'relation', 2, 'attnum', 1, 'role', 3,
@@ -49,7 +44,7 @@ SELECT before.leases + i - :from,
              'thing', json('{"column":{"table":"public.customers","column":"email"}}'))),
          'intent_at', '2016-01-01T00:00:00.000Z', 'expires_at', '2016-01-01T01:00:00.000Z', 'ttl', '1h',
          'boot', json_object('boot', 'a boot', 'millis', 0))
-FROM n, before;
+FROM one;
 
 WITH RECURSIVE n (i) AS (SELECT 5 * :from + 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5 * :to)
 INSERT INTO events (seq, request, line)
