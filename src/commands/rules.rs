@@ -65,7 +65,7 @@ pub fn read(settings: &Settings, verbose: bool) -> Result<Rules> {
         };
         sources.push(source);
     }
-    let read = Book::read(&sources);
+    let read = Book::load(&sources);
     texts.extend(sources.into_iter().map(|source| {
         let hash = source.hash();
         let text = String::from_utf8(source.text)

@@ -111,15 +111,7 @@ impl Book {
     ///
     /// # Errors
     /// All that can be found wrong without knowing people and targets, by file and place; then nothing is judged.
-    pub fn load(files: Vec<SourceFile>) -> Result<Self, Vec<Problem>> {
-        Self::read(&files)
-    }
-
-    /// The same for those who need the texts once more.
-    ///
-    /// # Errors
-    /// As [`Self::load`].
-    pub fn read(files: &[SourceFile]) -> Result<Self, Vec<Problem>> {
+    pub fn load(files: &[SourceFile]) -> Result<Self, Vec<Problem>> {
         let mut reader = Reader::default();
         for file in files {
             match yaml::read::<PolicyFile>(&file.name, &file.text) {

@@ -73,7 +73,7 @@ pub(crate) fn contract() -> Book {
 
 /// A book of these policies (the list under `policies:`), which must load.
 pub(crate) fn book(policies: &str) -> Book {
-    match Book::load(vec![source(&format!("version: 1\npolicies:\n{policies}"))]) {
+    match Book::load(&[source(&format!("version: 1\npolicies:\n{policies}"))]) {
         Ok(book) => book,
         Err(problems) => panic!("{problems:#?}"),
     }

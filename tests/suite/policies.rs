@@ -33,7 +33,7 @@ fn sources(settings: &Settings) -> Vec<SourceFile> {
 }
 
 fn book(sources: Vec<SourceFile>) -> Book {
-    Book::load(sources).unwrap_or_else(|problems| panic!("{problems:#?}"))
+    Book::load(&sources).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
 #[test]

@@ -2,7 +2,7 @@ use crate::policy::testing::{CONTRACT, book, source};
 use crate::policy::{Book, SourceFile};
 
 fn problems(text: &str) -> Vec<String> {
-    Book::load(vec![source(text)])
+    Book::load(&[source(text)])
         .map(|_| ())
         .unwrap_err()
         .iter()
@@ -177,7 +177,7 @@ fn all_files_are_looked_at_and_names_are_unique_over_them() {
         text: text.into(),
     };
     let one = format!("version: 1\npolicies:{CONTRACT}");
-    let problems = Book::load(vec![
+    let problems = Book::load(&[
         file("a.yaml", &one),
         file("b.yaml", &one),
         file("c.yaml", "{"),
@@ -196,7 +196,7 @@ fn all_files_are_looked_at_and_names_are_unique_over_them() {
 fn a_rule_carries_the_hash_of_its_file() {
     let file = source(&format!("version: 1\npolicies:{CONTRACT}"));
     let hash = file.hash();
-    let book = Book::load(vec![file]).unwrap();
+    let book = Book::load(&[file]).unwrap();
     assert_eq!(book.policies()[0].rule(0).hash, hash);
     assert_eq!(hash.len(), 64);
 }

@@ -21,7 +21,7 @@ fn policies(patterns: &[[String; 3]]) -> Book {
             "  - {{name: p{at}, target: shop, table: '{schema}.{table}', columns: ['{column}'], allow: []}}\n"
         ));
     }
-    Book::load(vec![source(&text)]).unwrap()
+    Book::load(&[source(&text)]).unwrap()
 }
 
 fn words() -> Vec<String> {
@@ -91,7 +91,7 @@ proptest! {
             }
             text.push_str(if *ticket == 1 { ", ticket: TICKET}\n" } else { "}\n" });
         }
-        let book = Book::load(vec![source(&text)]).unwrap();
+        let book = Book::load(&[source(&text)]).unwrap();
         let mut question = ask(people[who], "public.t:a", "1h");
         question.ttl = Ttl::from_secs(ttl * 3600);
         question.purpose = ["x", "y", "z"].get(purpose).map(|p| (*p).to_owned());
@@ -115,8 +115,8 @@ proptest! {
 
     #[test]
     fn no_yaml_panics(text in "\\PC{0,200}") {
-        let _ = Book::load(vec![source(&text)]);
-        let _ = Book::load(vec![source(&format!("version: 1\npolicies:\n  - {text}"))]);
+        let _ = Book::load(&[source(&text)]);
+        let _ = Book::load(&[source(&format!("version: 1\npolicies:\n  - {text}"))]);
     }
 
     #[test]
@@ -125,11 +125,11 @@ proptest! {
         let at = cut.min(text.len() - 1);
         text[at] = byte;
         let smeared = crate::policy::SourceFile { name: "p.yaml".into(), text: text.clone() };
-        if let Ok(book) = Book::load(vec![smeared]) {
+        if let Ok(book) = Book::load(&[smeared]) {
             let _ = book.check(&team(), &targets());
             let _ = book.run_tests(&team(), &targets());
         }
         text.truncate(at);
-        let _ = Book::load(vec![crate::policy::SourceFile { name: "p.yaml".into(), text }]);
+        let _ = Book::load(&[crate::policy::SourceFile { name: "p.yaml".into(), text }]);
     }
 }

@@ -18,7 +18,7 @@ pub fn policies(bytes: &[u8]) -> bool {
         name: "bad.yaml".into(),
         text: bytes.to_vec(),
     };
-    let loaded = Book::load(vec![file]);
+    let loaded = Book::load(&[file]);
     if let Err(problems) = &loaded {
         assert!(!problems.is_empty(), "an error says what is wrong");
     }
