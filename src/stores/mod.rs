@@ -136,6 +136,18 @@ impl Effect {
             course: Box::new(request.course()),
         }
     }
+
+    /// A lease in a new state, and with the stamp that its row was seen with, where that is another one.
+    pub fn put(lease: &Lease, state: LeaseState, stamp: Option<&String>) -> Self {
+        let id = lease.id.clone();
+        if stamp.is_none() || stamp == lease.privilege.stamp.as_ref() {
+            return Self::MoveLease { id, state };
+        }
+        let mut lease = lease.clone();
+        lease.state = state;
+        lease.privilege.stamp = stamp.cloned();
+        Self::SaveLease(Box::new(lease))
+    }
 }
 
 /// What the ledger remembers of a submission for ever.

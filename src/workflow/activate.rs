@@ -373,7 +373,12 @@ fn granted(
         change.events.push(line);
     }
     for lease in &intent.leases {
-        change.effects.push(held(lease, standing));
+        let stamp = match standing.get(&lease.key()) {
+            Some(Standing::Held { stamp, .. }) => stamp.as_ref(),
+            _ => None,
+        };
+        let held = Effect::put(lease, LeaseState::Held, stamp);
+        change.effects.push(held);
     }
     change
         .effects
@@ -397,25 +402,6 @@ fn backed_out(op: &Operator, intent: &Intent, why: &str, engine: Option<&dyn Eng
         .effects
         .push(Effect::moved(State::Granting, &request));
     change
-}
-
-/// A lease that was observed, with its row's stamp where the engine has some.
-fn held(lease: &Lease, standing: &Observed) -> Effect {
-    let state = LeaseState::Held;
-    match standing.get(&lease.key()) {
-        Some(Standing::Held { stamp, .. }) if *stamp != lease.privilege.stamp => {
-            let mut lease = Lease {
-                state,
-                ..lease.clone()
-            };
-            lease.privilege.stamp.clone_from(stamp);
-            Effect::SaveLease(Box::new(lease))
-        }
-        _ => Effect::MoveLease {
-            id: lease.id.clone(),
-            state,
-        },
-    }
 }
 
 /// The lines about the leases of one request, one a table, each with the leases that it is about.

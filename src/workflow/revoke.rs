@@ -352,11 +352,8 @@ fn close_finished(op: &Operator, target: &TargetName) -> Result<(), Failing> {
         target: Some(target.clone()),
         ..FindRequests::default()
     })? {
+        // Every live lease of a request that is being revoked is due.
         if still_due.contains(&request.id) {
-            continue;
-        }
-        let leases = op.ledger.leases(&FindLeases::Of(request.id.clone()))?;
-        if leases.iter().any(|lease| lease.state.is_live()) {
             continue;
         }
         changes.push(Change {

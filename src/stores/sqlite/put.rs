@@ -1,5 +1,7 @@
 //! Requests and leases into their tables: what moves into columns, what stands into a document beside them.
 
+use std::fmt;
+
 use rusqlite::{Transaction, named_params, params};
 
 use super::error::Fault;
@@ -51,9 +53,7 @@ pub(super) fn save_request(
             ":lapses_at": request.lapses_at.millis(),
             ":doc": serde_json::to_string(request)?,
         })?;
-    if written == 0 {
-        return Err(moved_meanwhile(&request.id));
-    }
+    one(written, "request", &request.id)?;
     move_request(transaction, at, &request.id, was, &request.course())
 }
 
@@ -76,14 +76,7 @@ pub(super) fn move_request(
             ":ended_at": ended_at(course, at),
             ":outcome": course.outcome,
         })?;
-    if written == 0 {
-        return Err(moved_meanwhile(id));
-    }
-    Ok(())
-}
-
-fn moved_meanwhile(id: &RequestId) -> Fault {
-    StoreError::Conflict(format!("request {id}")).into()
+    one(written, "request", id)
 }
 
 fn ended(course: &Course) -> Result<Option<String>, Fault> {
@@ -136,9 +129,7 @@ pub(super) fn save_lease(transaction: &Transaction<'_>, lease: &Lease) -> Result
             ":expires_at": lease.expires_at.millis(),
             ":doc": serde_json::to_string(lease)?,
         })?;
-    if written == 0 {
-        return Err(ended_meanwhile(&lease.id));
-    }
+    one(written, "lease", &lease.id)?;
     move_lease(transaction, &lease.id, &lease.state)
 }
 
@@ -156,14 +147,15 @@ pub(super) fn move_lease(
             ":ended_at": state.ended_at().map(At::millis),
             ":note": note(state),
         })?;
-    if written == 0 {
-        return Err(ended_meanwhile(id));
-    }
-    Ok(())
+    one(written, "lease", id)
 }
 
-fn ended_meanwhile(id: &LeaseId) -> Fault {
-    StoreError::Conflict(format!("lease {id}")).into()
+/// Where nothing was written, somebody else has moved or ended it meanwhile.
+fn one(written: usize, what: &str, id: &impl fmt::Display) -> Result<(), Fault> {
+    match written {
+        0 => Err(StoreError::Conflict(format!("{what} {id}")).into()),
+        _ => Ok(()),
+    }
 }
 
 /// What a state says beyond its word and its instant; read again by `rows::lease`.

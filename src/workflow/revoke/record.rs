@@ -156,7 +156,8 @@ pub fn record(
                         .or_insert((kind, Vec::new()))
                         .1
                         .push(lease);
-                    change.effects.push(ended(lease, state, seen));
+                    let stamp = left(lease, &state, seen);
+                    change.effects.push(Effect::put(lease, state, stamp));
                 }
                 Some(Fate::Disputed(why)) => {
                     open += 1;
@@ -239,23 +240,11 @@ pub fn record(
     Ok(())
 }
 
-/// The end of a lease, with what its REVOKE left in the catalog, where the engine has such.
-fn ended(lease: &Lease, state: LeaseState, seen: &Seen<'_>) -> Effect {
-    match seen.after.get(&lease.key()) {
-        Some(Standing::Absent {
-            stamp: Some(stamp), ..
-        }) if matches!(state, LeaseState::Revoked { .. }) => {
-            let mut lease = Lease {
-                state,
-                ..lease.clone()
-            };
-            lease.privilege.stamp = Some(stamp.clone());
-            Effect::SaveLease(Box::new(lease))
-        }
-        _ => Effect::MoveLease {
-            id: lease.id.clone(),
-            state,
-        },
+/// What the REVOKE of a lease left in the catalog of its account and table, where the engine tells.
+fn left<'s>(lease: &Lease, state: &LeaseState, seen: &'s Seen<'_>) -> Option<&'s String> {
+    match (state, seen.after.get(&lease.key())) {
+        (LeaseState::Revoked { .. }, Some(Standing::Absent { stamp, .. })) => stamp.as_ref(),
+        _ => None,
     }
 }
 
