@@ -6,7 +6,7 @@ use crate::support::people::{alice, bob, carol, cron};
 use crate::support::server::{Kind, Server};
 use crate::support::shop::Shop;
 use crate::support::{
-    on_every_server, on_every_server_and_postgres_18, on_mysql_and_mariadb, on_postgres,
+    on_every_server, on_every_server_and_postgres_18, on_mysql, on_mysql_and_mariadb, on_postgres,
 };
 
 on_every_server!(
@@ -213,6 +213,46 @@ on_mysql_and_mariadb!(
     what_a_person_settled_ends_while_another_waits,
     what_a_dba_gives_again_is_theirs_though_jit_is_there_in_the_same_second,
 );
+
+on_mysql!(what_comes_back_is_known_by_the_stamp_of_its_last_lease);
+
+/// Rows that were put back from a copy are ours by the time of their own, whoever was at the table since. Of two leases of
+/// the column the second had that time.
+fn what_comes_back_is_known_by_the_stamp_of_its_last_lease(server: &Server) {
+    let shop = Shop::on(server);
+    let returned = |id: &str| {
+        shop.jit(&alice(), &["return", id]).ok();
+        shop.sweep().ok();
+        assert!(!shop.reads("jitalice", "email"));
+    };
+    returned(&shop.lease(&alice(), "email", "1h"));
+    std::thread::sleep(Duration::from_millis(1100));
+    let second = shop.lease(&alice(), "email", "1h");
+    let rows = ["columns_priv", "tables_priv"];
+    for table in rows {
+        let (copy, user) = (shop.table(table), shop.login("jitalice"));
+        shop.dba(&format!(
+            "CREATE TABLE {copy} AS SELECT * FROM mysql.{table} WHERE User = '{user}'"
+        ));
+    }
+    returned(&second);
+    for table in rows {
+        let copy = shop.table(table);
+        shop.dba(&format!("INSERT INTO mysql.{table} SELECT * FROM {copy}"));
+    }
+    shop.dba("FLUSH PRIVILEGES");
+    std::thread::sleep(Duration::from_millis(1100));
+    shop.dba(&format!(
+        "GRANT SELECT (name) ON {} TO {}",
+        shop.table("customers"),
+        shop.account("jitalice")
+    ));
+    assert!(shop.reads("jitalice", "email, name"));
+    shop.sweep();
+    assert!(!shop.reads("jitalice", "email"), "it was ours");
+    assert!(shop.reads("jitalice", "name"), "it was not");
+    assert_eq!(shop.events("stray").len(), 1);
+}
 
 /// The DBA grants alice's leased column too, in a second of its own: the catalog's clock ticks in seconds.
 fn granted_by_the_dba_too(shop: &Shop, column: &str) {

@@ -358,10 +358,14 @@ fn who_comes_second_is_told_that_it_has_changed() {
     ledger
         .commit(&now(2), save(State::Pending, State::Approved))
         .unwrap();
-    let second = ledger
-        .commit(&now(2), save(State::Pending, State::Denied))
-        .unwrap_err();
-    assert!(matches!(second, StoreError::Conflict(_)), "{second}");
+    let moved = effects(vec![Effect::moved(
+        State::Pending,
+        &request(1, State::Denied),
+    )]);
+    for second in [save(State::Pending, State::Denied), moved] {
+        let second = ledger.commit(&now(2), second).unwrap_err();
+        assert!(matches!(second, StoreError::Conflict(_)), "{second}");
+    }
     let unlawful = ledger
         .commit(&now(2), save(State::Approved, State::Active))
         .unwrap_err();
@@ -431,8 +435,14 @@ fn effects_may_come_in_any_order() {
             ]),
         )
         .unwrap();
-    let again = ledger.commit(&now(6), effects(vec![Effect::SaveLease(Box::new(ended))]));
-    assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    let (id, state) = (ended.id.clone(), ended.state.clone());
+    for again in [
+        Effect::SaveLease(Box::new(ended)),
+        Effect::MoveLease { id, state },
+    ] {
+        let again = ledger.commit(&now(6), effects(vec![again]));
+        assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    }
 }
 
 #[test]
