@@ -1,5 +1,7 @@
 //! What a GRANT gave, held by identity and not by name, so that undoing it cannot hit something else.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -95,10 +97,12 @@ impl Identity {
                 user,
                 host,
             } => {
-                let (column, host) = (column.to_lowercase(), host.to_lowercase());
-                let names = [database, table, &column, user, &host];
-                // Texts in a list: there is nothing that could fail.
-                format!("my:{}", serde_json::to_string(&names).unwrap_or_default())
+                let (column, host) = (lowercase(column), lowercase(host));
+                let names: [&str; 5] = [database, table, &column, user, &host];
+                let mut text = b"my:".to_vec();
+                // Texts in a list, into memory: there is nothing that could fail.
+                let _ = serde_json::to_writer(&mut text, &names);
+                String::from_utf8(text).unwrap_or_default()
             }
         })
     }
@@ -115,6 +119,17 @@ pub struct Hand {
 }
 
 impl PrivilegeKey {
+    /// What keys of one table begin with, and no key of another table: its name or number, and all before it.
+    pub fn table(&self) -> &str {
+        let key = self.0.as_str();
+        let end = if key.starts_with("my:") {
+            quotes(key).nth(3)
+        } else {
+            key.find(['.', '>'])
+        };
+        end.map_or(key, |end| &key[..end])
+    }
+
     /// `None` on Postgres, where each row names its own grantor.
     pub fn hand(&self) -> Option<Hand> {
         let [database, table, _, user, host]: [String; 5] =
@@ -126,6 +141,25 @@ impl PrivilegeKey {
             host,
         })
     }
+}
+
+/// As `str::to_lowercase`, without a copy of what is so already: a key is made for each lease many times a sweep.
+fn lowercase(text: &str) -> Cow<'_, str> {
+    let is_lower = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+    match text.bytes().all(is_lower) {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.to_lowercase()),
+    }
+}
+
+/// Where a text of JSON has the quotes that begin and end its strings.
+fn quotes(text: &str) -> impl Iterator<Item = usize> {
+    let mut escaped = false;
+    text.bytes().enumerate().filter_map(move |(at, byte)| {
+        let quote = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        quote.then_some(at)
+    })
 }
 
 /// The names of a privilege at one moment: for people, for SQL, and to notice that they have changed.
@@ -182,6 +216,12 @@ impl Privilege {
     }
 }
 
+/// Each privilege once, where it first stood.
+pub fn once(privileges: &mut Vec<Privilege>) {
+    let mut seen = HashSet::new();
+    privileges.retain(|privilege| seen.insert(privilege.key()));
+}
+
 /// What the catalog shows of one privilege of ours, read by identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
@@ -209,4 +249,55 @@ pub enum Standing {
     },
     /// Column, table, schema, database or account exist no more; `why` says which.
     Gone { why: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mysql(database: &str, table: &str, column: &str) -> PrivilegeKey {
+        Identity::MysqlColumn {
+            database: database.into(),
+            table: table.into(),
+            column: column.into(),
+            user: "u".into(),
+            host: "%".into(),
+        }
+        .key()
+    }
+
+    #[test]
+    fn keys_of_one_table_begin_with_it_and_no_others_do() {
+        let of_table = |database, table| {
+            let one = mysql(database, table, "a");
+            assert_eq!(one.table(), mysql(database, table, "b\"c").table());
+            one.table().to_owned()
+        };
+        let tables = [
+            of_table("d", "t"),
+            of_table("d", "t2"),
+            of_table("d\"", "t"),
+            of_table("d", "\"t"),
+            of_table("d\\", "t"),
+            of_table("d", "t\\\""),
+        ];
+        let mut distinct = tables.to_vec();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), tables.len());
+
+        let postgres = |relation, attnum| {
+            Identity::PostgresColumn {
+                database: 5,
+                relation,
+                attnum,
+                role: 7,
+                grantor: 8,
+            }
+            .key()
+        };
+        assert_eq!(postgres(12, 1).table(), postgres(12, 2).table());
+        assert_ne!(postgres(12, 1).table(), postgres(1, 2).table());
+        assert_eq!(PrivilegeKey("pgs:5/6>7<8".into()).table(), "pgs:5/6");
+    }
 }

@@ -10,21 +10,51 @@ pub const HEAVIEST: usize = 4000;
 /// A request in memory is as large as so many leases.
 pub const REQUEST: usize = 2;
 
+/// Things in their order, cut into portions that weigh at most `heaviest`: each with its table and its weight.
+///
+/// What lies at the same table as the last of a portion may make it half as heavy again, so that the statements about
+/// that table can be merged. One thing that is heavier is a portion of its own.
+pub fn cut<T, P: PartialEq>(
+    things: impl IntoIterator<Item = (T, P, usize)>,
+    heaviest: usize,
+) -> Vec<Vec<T>> {
+    let mut portions: Vec<Vec<T>> = Vec::new();
+    let mut last: Option<P> = None;
+    let mut weight = 0;
+    for (thing, table, more) in things {
+        let most = match last.as_ref() == Some(&table) {
+            true => heaviest + heaviest / 2,
+            false => heaviest,
+        };
+        match portions.last_mut() {
+            Some(portion) if weight + more <= most => portion.push(thing),
+            _ => {
+                weight = 0;
+                portions.push(vec![thing]);
+            }
+        }
+        weight += more;
+        last = Some(table);
+    }
+    portions
+}
+
 /// Requests that are taken together.
 ///
 /// `due` are the due leases, ordered by key. Requests that share a privilege are never torn apart: who takes it for
-/// one of them takes it for all. Neighbours by key stay neighbours, so that the REVOKEs of one table can be merged.
-/// A portion weighs at most `heaviest`, unless one such group alone weighs more.
+/// one of them takes it for all. Neighbours by key stay neighbours, so that the REVOKEs of one table can be merged;
+/// the portions are those of [`cut`].
 pub fn of(due: &[(RequestId, PrivilegeKey)], heaviest: usize) -> Vec<Vec<RequestId>> {
     let mut places: HashMap<&RequestId, usize> = HashMap::new();
     let mut leases: Vec<usize> = Vec::new();
-    let mut requests: Vec<&RequestId> = Vec::new();
+    // Each request with its first key.
+    let mut requests: Vec<(&RequestId, &PrivilegeKey)> = Vec::new();
     // Each request points to an earlier one that it shares a privilege with, or to itself.
     let mut first: Vec<usize> = Vec::new();
     let mut last: Option<(&PrivilegeKey, usize)> = None;
     for (request, key) in due {
         let place = *places.entry(request).or_insert_with(|| {
-            requests.push(request);
+            requests.push((request, key));
             leases.push(0);
             first.push(first.len());
             first.len() - 1
@@ -38,29 +68,18 @@ pub fn of(due: &[(RequestId, PrivilegeKey)], heaviest: usize) -> Vec<Vec<Request
         }
         last = Some((key, place));
     }
-    let mut together: Vec<(Vec<RequestId>, usize)> = Vec::new();
+    let mut together: Vec<(Vec<RequestId>, &str, usize)> = Vec::new();
     let mut group_of: HashMap<usize, usize> = HashMap::new();
-    for (place, request) in requests.into_iter().enumerate() {
+    for (place, (request, key)) in requests.into_iter().enumerate() {
         let group = *group_of.entry(root(&mut first, place)).or_insert_with(|| {
-            together.push((Vec::new(), 0));
+            together.push((Vec::new(), key.table(), 0));
             together.len() - 1
         });
         together[group].0.push(request.clone());
-        together[group].1 += leases[place] + REQUEST;
+        together[group].2 += leases[place] + REQUEST;
     }
-    let mut waves: Vec<Vec<RequestId>> = Vec::new();
-    let mut weight = heaviest;
-    for (requests, more) in together {
-        match waves.last_mut() {
-            Some(wave) if weight + more <= heaviest => wave.extend(requests),
-            _ => {
-                weight = 0;
-                waves.push(requests);
-            }
-        }
-        weight += more;
-    }
-    waves
+    let portions = cut(together, heaviest).into_iter();
+    portions.map(|groups| groups.concat()).collect()
 }
 
 fn root(first: &mut [usize], mut place: usize) -> usize {
@@ -110,6 +129,36 @@ mod tests {
         all.sort();
         all.dedup();
         assert_eq!(all.len(), 10_000);
+    }
+
+    #[test]
+    fn what_lies_at_one_table_is_cut_late() {
+        let of_tables = |tables: &[char]| {
+            let things = tables.iter().enumerate().map(|(n, table)| (n, *table, 4));
+            cut(things, 10)
+        };
+        // Two fit; a third of the second's table may come too, no fourth.
+        assert_eq!(of_tables(&['a', 'b', 'c']), [vec![0, 1], vec![2]]);
+        assert_eq!(of_tables(&['a', 'b', 'b', 'b']), [vec![0, 1, 2], vec![3]]);
+        assert_eq!(of_tables(&['a', 'a', 'a', 'b']), [vec![0, 1, 2], vec![3]]);
+        // Too heavy alone.
+        assert_eq!(
+            cut([(0, 'a', 1), (1, 'a', 99), (2, 'a', 1)], 10),
+            [[0], [1], [2]]
+        );
+    }
+
+    #[test]
+    fn who_reads_the_same_tables_is_taken_together() {
+        // Five accounts, a thousand leases each of the same fifty tables.
+        let mut due: Vec<_> = (0..5)
+            .flat_map(|request| {
+                (0..1000).map(move |n| (id(request), format!("pg:1/{}.{n}>{request}<1", n / 20)))
+            })
+            .map(|(request, key)| (request, PrivilegeKey(key)))
+            .collect();
+        due.sort_by(|a, b| a.1.cmp(&b.1));
+        assert_eq!(of(&due, HEAVIEST).len(), 1);
     }
 
     #[test]

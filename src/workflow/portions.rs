@@ -1,6 +1,6 @@
 //! Many requests, cut into portions: a step needs room for one of them, however many there are.
 
-use crate::access::waves::{HEAVIEST, REQUEST};
+use crate::access::waves::{self, HEAVIEST, REQUEST};
 use crate::access::{Request, RequestId, State};
 use crate::stores::{FindRequests, StoreError};
 
@@ -36,20 +36,11 @@ pub fn of(
         Ok(())
     })?;
     found.sort();
-    let mut portions: Vec<Vec<RequestId>> = Vec::new();
-    let most = heaviest();
-    let mut weight = most;
-    for (_, id, more) in found {
-        match portions.last_mut() {
-            Some(portion) if weight + more <= most => portion.push(id),
-            _ => {
-                weight = 0;
-                portions.push(vec![id]);
-            }
-        }
-        weight += more;
-    }
-    Ok(portions)
+    let things = found.into_iter().map(|(first, id, weight)| {
+        let table = first.map(|(table, _)| table);
+        (id, table, weight)
+    });
+    Ok(waves::cut(things, heaviest()))
 }
 
 /// Those of one portion that are still in this state.

@@ -1,6 +1,6 @@
 //! May this account be given these columns, and what would that do?
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::account::Account;
 use super::connection::Link;
@@ -9,7 +9,7 @@ use super::observe::{self, Shape};
 use super::render;
 use super::rights::{self, Rights, Ways};
 use crate::access::arrival::{Ask, Reading, Survey, SurveyProblem};
-use crate::access::privilege::Thing;
+use crate::access::privilege::{self, Thing};
 use crate::access::{ColumnName, Grantee, Named, Privilege, TableColumns, TableName};
 use crate::engines::EngineError;
 
@@ -76,6 +76,7 @@ impl Look<'_> {
         for along in &ask.along {
             self.along(ask, along, &account, &mut ways, &mut survey);
         }
+        privilege::once(&mut survey.privileges);
         let tables: BTreeSet<TableName> = survey
             .privileges
             .iter()
@@ -223,7 +224,9 @@ impl Look<'_> {
                         how,
                     }),
             );
-            add(survey, table, account, &found.name);
+            survey
+                .privileges
+                .push(privilege(table, account, &found.name));
         }
     }
 
@@ -256,7 +259,9 @@ impl Look<'_> {
                     .of(&found.name, &|key| ask.ours.contains(key))
                     .is_empty()
             {
-                add(survey, table, account, &found.name);
+                survey
+                    .privileges
+                    .push(privilege(table, account, &found.name));
             }
         }
     }
@@ -290,6 +295,11 @@ impl Look<'_> {
     fn will_read(&self, ways: &HashMap<TableName, Ways>, survey: &mut Survey) {
         let mut tables: Vec<&TableName> = ways.keys().collect();
         tables.sort();
+        let asked: HashSet<_> = survey
+            .privileges
+            .iter()
+            .map(|privilege| (privilege.named.table(), privilege.named.column()))
+            .collect();
         for table in tables {
             let (Some(shape), Some(ways)) = (self.shapes.get(table), ways.get(table)) else {
                 continue;
@@ -300,10 +310,7 @@ impl Look<'_> {
                 .map(|column| ColumnName(column.name.clone()))
                 .filter(|column| {
                     !ways.of(&column.0, &|_| false).is_empty()
-                        || survey.privileges.iter().any(|privilege| {
-                            privilege.named.table() == Some(table)
-                                && privilege.named.column() == Some(column)
-                        })
+                        || asked.contains(&(Some(table), Some(column)))
                 })
                 .collect();
             if !columns.is_empty() {
@@ -341,9 +348,8 @@ impl Look<'_> {
     }
 }
 
-/// Adds a privilege, once.
-fn add(survey: &mut Survey, table: &TableName, account: &Account, column: &str) {
-    let privilege = Privilege {
+fn privilege(table: &TableName, account: &Account, column: &str) -> Privilege {
+    Privilege {
         identity: rights::identity(table, account, column),
         named: Named {
             grantee: Grantee::from(account),
@@ -353,9 +359,6 @@ fn add(survey: &mut Survey, table: &TableName, account: &Account, column: &str) 
             },
         },
         stamp: None,
-    };
-    if !survey.privileges.contains(&privilege) {
-        survey.privileges.push(privilege);
     }
 }
 

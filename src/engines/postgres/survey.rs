@@ -1,11 +1,11 @@
 //! What must be known of a target before anybody is asked to approve: a handful of queries for all asks at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use tokio_postgres::types::Type;
 
 use crate::access::arrival::Ask;
-use crate::access::privilege::{Named, Thing};
+use crate::access::privilege::{self, Named, Thing};
 use crate::access::{ColumnName, Identity, Privilege, Reading, Survey, TableColumns};
 use crate::engines::EngineError;
 
@@ -212,12 +212,11 @@ impl<'a> Seen<'a> {
                 }
                 if let Some(account) = account {
                     let privilege = self.privilege(relation, column.attnum, name, account);
-                    if !survey.privileges.contains(&privilege) {
-                        survey.privileges.push(privilege);
-                    }
+                    survey.privileges.push(privilege);
                 }
             }
         }
+        privilege::once(&mut survey.privileges);
         survey.problems.extend(
             lacking
                 .into_values()
@@ -270,16 +269,23 @@ impl<'a> Seen<'a> {
 
     /// Every column of the leased tables that the account can read then, in the catalog's order.
     fn will_read(&self, privileges: &[Privilege], account: &Account) -> Vec<TableColumns> {
+        let asked: HashSet<_> = privileges
+            .iter()
+            .filter_map(|privilege| match privilege.identity {
+                Identity::PostgresColumn {
+                    relation, attnum, ..
+                } => Some((relation, attnum)),
+                _ => None,
+            })
+            .collect();
         let mut tables: Vec<TableColumns> = Vec::new();
         for relation in self.leased(privileges) {
             let columns = relation.columns.iter().filter(|column| {
-                privileges.iter().any(|privilege| {
-                    matches!(privilege.identity, Identity::PostgresColumn { relation: oid, attnum, .. }
-                        if oid == relation.oid && attnum == column.attnum)
-                }) || self
-                    .reading
-                    .column(relation.oid, column.attnum, account.oid)
-                    .any(|way| way.reached != Reached::BySelfGrant)
+                asked.contains(&(relation.oid, column.attnum))
+                    || self
+                        .reading
+                        .column(relation.oid, column.attnum, account.oid)
+                        .any(|way| way.reached != Reached::BySelfGrant)
             });
             tables.push(TableColumns {
                 table: relation.name.clone(),
