@@ -144,7 +144,14 @@ pub trait Engine {
     async fn survey(&mut self, asks: &[Ask]) -> Result<Vec<Survey>, EngineError>;
 
     /// The standing of each privilege, by identity, in the order given, from a new snapshot on the primary.
-    async fn privileges(&mut self, of: &[Privilege]) -> Result<Vec<Standing>, EngineError>;
+    ///
+    /// `owned` are live leases besides these: their rows are no stranger's. Only what is `contested` without it can
+    /// differ.
+    async fn privileges(
+        &mut self,
+        of: &[Privilege],
+        owned: &HashSet<PrivilegeKey>,
+    ) -> Result<Vec<Standing>, EngineError>;
 
     /// Gives every order whole or not at all (MySQL and MariaDB: by undoing what was new). One report an order.
     ///

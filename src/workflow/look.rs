@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 
 use crate::access::{Lease, Privilege, PrivilegeKey, Standing, TargetName};
 use crate::engines::{Engine, EngineError};
-use crate::stores::FindLeases;
 
 use super::Operator;
 use super::target::Failing;
@@ -27,7 +26,15 @@ pub async fn observe(
     engine: &mut dyn Engine,
     privileges: &[Privilege],
 ) -> Result<Observed, EngineError> {
-    let standings = engine.privileges(privileges).await?;
+    beside(engine, privileges, &HashSet::new()).await
+}
+
+async fn beside(
+    engine: &mut dyn Engine,
+    privileges: &[Privilege],
+    owned: &HashSet<PrivilegeKey>,
+) -> Result<Observed, EngineError> {
+    let standings = engine.privileges(privileges, owned).await?;
     Ok(privileges
         .iter()
         .map(Privilege::key)
@@ -37,7 +44,7 @@ pub async fn observe(
 
 /// The same, where what looks like somebody else's hand may be our own: another live lease of the same column, given
 /// in the very second, looks on MySQL like a renamed account that took the privilege along. So what is contested is
-/// looked at again, together with the leases that may explain it.
+/// looked at again, beside all live leases.
 ///
 /// # Errors
 /// Those of the ledger's reading and of the target.
@@ -50,8 +57,8 @@ pub async fn explained(
     if privileges.is_empty() {
         return Ok(Observed::new());
     }
-    let seen = observe(engine, privileges).await?;
-    let contested: HashSet<_> = privileges
+    let mut seen = observe(engine, privileges).await?;
+    let contested: Vec<Privilege> = privileges
         .iter()
         .filter(|privilege| {
             matches!(
@@ -62,26 +69,11 @@ pub async fn explained(
                 })
             )
         })
-        .filter_map(place)
+        .cloned()
         .collect();
-    if contested.is_empty() {
-        return Ok(seen);
+    if !contested.is_empty() {
+        let owned = op.ledger.live_keys(target)?;
+        seen.extend(beside(engine, &contested, &owned).await?);
     }
-    let live = op.ledger.leases(&FindLeases::Live(Some(target.clone())))?;
-    let others = distinct(live.iter().filter(|lease| {
-        place(&lease.privilege).is_some_and(|at| contested.contains(&at))
-            && !seen.contains_key(&lease.key())
-    }));
-    if others.is_empty() {
-        return Ok(seen);
-    }
-    let all: Vec<Privilege> = privileges.iter().cloned().chain(others).collect();
-    Ok(observe(engine, &all).await?)
-}
-
-/// Table and column, the column as MySQL compares it.
-fn place(privilege: &Privilege) -> Option<(String, String)> {
-    let table = privilege.named.table()?.to_string();
-    let column = privilege.named.column()?.as_str().to_lowercase();
-    Some((table, column))
+    Ok(seen)
 }

@@ -209,7 +209,7 @@ impl<'s> Shop<'s> {
 
     fn standings(&mut self, of: &[Privilege]) -> Vec<Standing> {
         self.runtime
-            .block_on(self.engine.privileges(of))
+            .block_on(self.engine.privileges(of, &HashSet::new()))
             .expect("standings")
     }
 

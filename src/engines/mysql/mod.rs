@@ -28,6 +28,7 @@ mod standing;
 mod survey;
 mod takings;
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use chrono::{NaiveDateTime, Utc};
@@ -102,8 +103,12 @@ impl Engine for Mysql {
         survey::survey(&mut self.link, asks).await
     }
 
-    async fn privileges(&mut self, of: &[Privilege]) -> Result<Vec<Standing>, EngineError> {
-        standing::privileges(&mut self.link, of).await
+    async fn privileges(
+        &mut self,
+        of: &[Privilege],
+        owned: &HashSet<PrivilegeKey>,
+    ) -> Result<Vec<Standing>, EngineError> {
+        standing::privileges(&mut self.link, of, owned).await
     }
 
     async fn grant(&mut self, orders: &[GrantOrder]) -> Vec<Report> {

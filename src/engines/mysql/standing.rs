@@ -6,7 +6,7 @@ use super::account::Account;
 use super::connection::Link;
 use super::dial::Server;
 use super::observe::{self, Shape};
-use super::rights::{ColumnRow, UserRow};
+use super::rights::{self, ColumnRow, UserRow};
 use super::rows::{Place, Rows, named, tables_of};
 use super::stamp::{self, Ours, Stamp};
 use crate::access::{Privilege, PrivilegeKey, Standing, TableName};
@@ -22,6 +22,7 @@ struct Known {
 pub(super) async fn privileges(
     link: &mut Link,
     of: &[Privilege],
+    owned: &HashSet<PrivilegeKey>,
 ) -> Result<Vec<Standing>, EngineError> {
     let places: Vec<Option<Place>> = of.iter().map(Place::of).collect();
     let tables = tables_of(&places);
@@ -36,7 +37,6 @@ pub(super) async fn privileges(
     let shapes = observe::shapes(link, &missing).await?;
 
     let mut known: HashMap<PrivilegeKey, Known> = HashMap::new();
-    let mut holders: HashSet<(TableName, String, Account)> = HashSet::new();
     for (privilege, place) in of.iter().zip(&places) {
         let Some(place) = place else { continue };
         let known = known.entry(privilege.key()).or_default();
@@ -44,11 +44,6 @@ pub(super) async fn privileges(
             .stamps
             .extend(privilege.stamp.as_deref().and_then(Stamp::read));
         known.spellings.push(place.column.clone());
-        holders.insert((
-            place.table.clone(),
-            place.column.to_lowercase(),
-            place.account.clone(),
-        ));
     }
     let look = Look {
         server: link.server(),
@@ -56,7 +51,7 @@ pub(super) async fn privileges(
         users: &users,
         shapes: &shapes,
         known: &known,
-        holders: &holders,
+        owned,
     };
     Ok(of
         .iter()
@@ -77,8 +72,8 @@ struct Look<'l> {
     users: &'l HashMap<Account, UserRow>,
     shapes: &'l HashMap<TableName, Shape>,
     known: &'l HashMap<PrivilegeKey, Known>,
-    /// Who holds which column by a lease that was handed in.
-    holders: &'l HashSet<(TableName, String, Account)>,
+    /// Live leases besides those that were handed in.
+    owned: &'l HashSet<PrivilegeKey>,
 }
 
 impl Look<'_> {
@@ -133,8 +128,13 @@ impl Look<'_> {
         self.absent(place, recorded.as_ref())
     }
 
+    /// Whether a lease explains that row.
+    fn is_ours(&self, key: &PrivilegeKey) -> bool {
+        self.known.contains_key(key) || self.owned.contains(key)
+    }
+
     /// RENAME USER moves the rows and keeps their times. The account's old name may even exist again. A row that
-    /// was not there at our stamp, of an account that no lease handed in explains, and on MySQL of our row's very
+    /// was not there at our stamp, of an account that no lease explains, and on MySQL of our row's very
     /// second, may be ours: a person decides, because a later grant to somebody else can look the same.
     fn renamed(&self, place: &Place, recorded: Option<&Stamp>) -> Option<Standing> {
         let recorded = recorded.filter(|stamp| !stamp.many)?;
@@ -149,11 +149,7 @@ impl Look<'_> {
             .filter(|account| {
                 **account != place.account
                     && !recorded.others.contains(&account.to_string())
-                    && !self.holders.contains(&(
-                        place.table.clone(),
-                        column.clone(),
-                        (*account).clone(),
-                    ))
+                    && !self.is_ours(&rights::key(&place.table, account, &column))
             })
             .filter_map(|account| {
                 let row = self

@@ -140,7 +140,12 @@ impl Engine for Postgres {
             .await
     }
 
-    async fn privileges(&mut self, of: &[Privilege]) -> Result<Vec<Standing>, EngineError> {
+    /// Rows name their grantor: nothing has to be explained.
+    async fn privileges(
+        &mut self,
+        of: &[Privilege],
+        _owned: &HashSet<PrivilegeKey>,
+    ) -> Result<Vec<Standing>, EngineError> {
         self.reading(async |link, answered| observe::standings(link, answered.database, of).await)
             .await
     }

@@ -201,7 +201,9 @@ fn another_server_under_the_same_address_is_refused(server: &Server) {
     server
         .sql(&format!("CREATE DATABASE {0}", shop.database))
         .expect("made");
-    let result = shop.runtime.block_on(shop.engine.privileges(&given));
+    let result = shop
+        .runtime
+        .block_on(shop.engine.privileges(&given, &HashSet::new()));
     assert!(
         matches!(result, Err(EngineError::Changed { .. })),
         "{result:?}"

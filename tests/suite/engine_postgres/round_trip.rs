@@ -163,7 +163,9 @@ fn another_databases_privilege_is_never_touched(server: &Server) {
     if let jit::access::Identity::PostgresColumn { database, .. } = &mut given[0].identity {
         *database += 1;
     }
-    let result = shop.runtime.block_on(shop.engine.privileges(&given));
+    let result = shop
+        .runtime
+        .block_on(shop.engine.privileges(&given, &HashSet::new()));
     assert!(matches!(result, Err(EngineError::Changed { .. })));
     let reports = shop.revoke(&given);
     assert!(matches!(error(&reports[0]), EngineError::Changed { .. }));
