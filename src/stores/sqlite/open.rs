@@ -221,8 +221,9 @@ pub(super) fn prepare(connection: &Connection) -> Result<(), Fault> {
         ("synchronous", "FULL"),
         // Sorting must not need room on a full disk.
         ("temp_store", "MEMORY"),
-        // A large sweep's pages, in KiB: else they are written to the log and read back within one transaction.
-        ("cache_size", "-12288"),
+        // In KiB. With less, a large sweep's pages are written to the log and read back within one transaction; with
+        // twice as much, 10,000 leases take the same time, and 6 MB more.
+        ("cache_size", "-6144"),
     ] {
         connection.pragma_update(None, pragma, value)?;
     }
