@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
-use jit::access::{RequestId, State};
+use jit::access::{Now, RequestId, State};
 use jit::stores::{FindRequests, Ledger};
 use serde_json::{Value, json};
 
@@ -137,10 +137,12 @@ impl<'s> Load<'s> {
             .expect("the program is there")
     }
 
-    /// The faults have stopped: one sweep, then the invariant. Nobody's request is left without an answer either.
+    /// The faults have stopped: one sweep, then the invariant. Nobody's request is left without an answer either. When
+    /// the sweep began.
     #[track_caller]
-    pub fn nothing_is_left_behind(&self) {
-        self.before
+    pub fn nothing_is_left_behind(&self) -> Now {
+        let swept = self
+            .before
             .nothing_is_left_behind_at(&self.shop, 60 * self.minutes);
         let ledger = invariant::ledger(&self.shop);
         for asked in &self.asked {
@@ -154,6 +156,13 @@ impl<'s> Load<'s> {
             );
         }
         FIGURES.rounds.one_more();
+        swept
+    }
+
+    /// Nothing has come since that sweep, which saw it.
+    #[track_caller]
+    pub fn is_still_so(&self, swept: &Now) {
+        self.before.is_kept(&self.shop, swept);
     }
 
     /// Whatever can be read beyond what could be before has its intent in the ledger and in the audit file: law 1.

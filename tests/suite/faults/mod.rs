@@ -6,6 +6,7 @@
 mod clocks;
 mod crowd;
 mod load;
+mod networks;
 mod power;
 mod servers;
 mod targets;

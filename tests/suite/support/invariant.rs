@@ -69,9 +69,9 @@ impl Before {
         self.is_kept(shop, &now);
     }
 
-    /// The same by a clock that goes so many seconds ahead.
+    /// The same by a clock that goes so many seconds ahead. When the sweep began.
     #[track_caller]
-    pub fn nothing_is_left_behind_at(&self, shop: &Shop<'_>, seconds: u64) {
+    pub fn nothing_is_left_behind_at(&self, shop: &Shop<'_>, seconds: u64) -> Now {
         let ahead = format!("+{seconds}s");
         let mut now = jit::workflow::clock::now();
         now.at = now.at.plus(Ttl::from_secs(seconds));
@@ -79,6 +79,7 @@ impl Before {
         let waits = self.disputes && !disputed(&ledger(shop)).is_empty();
         assert!(sweep.code == 0 || (waits && sweep.code == 6), "{sweep}");
         self.is_kept(shop, &now);
+        now
     }
 
     /// What can be read now and could not be before, each with the requests of all live leases of it.
@@ -97,9 +98,9 @@ impl Before {
             .collect()
     }
 
-    /// Looks at everything.
+    /// Looks at everything, without a sweep. What was due by `now` must be gone.
     #[track_caller]
-    fn is_kept(&self, shop: &Shop<'_>, now: &Now) {
+    pub fn is_kept(&self, shop: &Shop<'_>, now: &Now) {
         let ledger = ledger(shop);
         let wanted: BTreeSet<Cell> = self.reads.union(&leased(shop, &ledger)).cloned().collect();
         assert_eq!(

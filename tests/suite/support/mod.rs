@@ -23,6 +23,7 @@ pub mod jit;
 pub mod mariadb;
 pub mod mount;
 pub mod mysql;
+pub mod network;
 pub mod people;
 pub mod postgres;
 pub mod power;

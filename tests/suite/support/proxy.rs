@@ -48,7 +48,7 @@ pub enum Held {
     IsLost,
 }
 
-/// A port of loopback that leads to another one.
+/// A port, usually of loopback, that leads to another one.
 pub struct Proxy {
     port: u16,
     wire: Arc<Wire>,
@@ -88,6 +88,11 @@ impl Proxy {
     /// Leads to that port, and breaks nothing yet. It lives as long as the test program.
     pub fn to(host: &'static str, port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port of loopback");
+        Self::at(listener, host, port)
+    }
+
+    /// The same from another port.
+    pub fn at(listener: TcpListener, host: &'static str, port: u16) -> Self {
         let own = listener.local_addr().expect("bound").port();
         let wire = Arc::new(Wire {
             to: (host, port),

@@ -1,0 +1,118 @@
+//! Networks whose kernel drops packets, one way or both: connections are half open, answers are lost after the server
+//! has carried out what was asked, and what nobody waits for any more is sent again when the network is whole.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::support::network::{Drops, Network};
+use crate::support::on_every_server;
+use crate::support::proxy::{Fault, Held, Proxy};
+use crate::support::server::{Kind, Server};
+use crate::support::shop::Shop;
+use crate::support::torture::{self, Chance};
+
+use super::load::{FIGURES, Load, ends_in_order};
+
+on_every_server!(dropped_packets_leave_nothing_behind);
+
+/// A shop is used for so many rounds.
+const ROUNDS: u64 = 24;
+/// What a sweep takes longer than only where it waited for a packet: the shortest timeout is 2 s.
+const UNDISTURBED: Duration = Duration::from_millis(1900);
+
+fn dropped_packets_leave_nothing_behind(server: &Server) {
+    let network = Network::new();
+    let (listener, address) = network.listener();
+    let proxy = Proxy::at(listener, server.host(), server.port());
+    let begun = Instant::now();
+    let load = || {
+        let load = Load::new(server);
+        let database = &load.shop.database;
+        let tls = tls(&load.shop);
+        load.shop.edit(
+            "etc/config.yaml",
+            &format!("{}:{}/{database}", server.host(), server.port()),
+            &format!(
+                "{address}:{}/{database}?{tls}&connect_timeout=2&statement_timeout=2s",
+                proxy.port()
+            ),
+        );
+        load
+    };
+    let mut used = load();
+    let (mut faults, mut strikes) = (0_usize, 0_usize);
+    for mut chance in torture::rounds(3) {
+        if chance.round % ROUNDS == ROUNDS - 1 {
+            std::mem::replace(&mut used, load()).end();
+        }
+        used.more(&mut chance);
+        faults += 1;
+        strikes += usize::from(disturbed(&used, &network, &proxy, &mut chance) > UNDISTURBED);
+        network.heals();
+        // Some of what is sent again comes before the next sweep, some after it.
+        std::thread::sleep(chance.millis(0, 1500));
+        proxy.is_whole(Held::Arrives);
+        let swept = used.nothing_is_left_behind();
+        // Pauses between two attempts are about as long as the network was broken.
+        std::thread::sleep(Duration::from_secs(4));
+        used.is_still_so(&swept);
+    }
+    used.end();
+    eprintln!(
+        "{server:?}: from seed {}, {:.0} s; {strikes} of {faults} faults struck; {FIGURES}",
+        torture::seed(),
+        begun.elapsed().as_secs_f64()
+    );
+    assert!(strikes * 2 > faults, "the faults hit nothing");
+}
+
+/// MySQL asks for the password itself, which no network gets in clear text.
+fn tls(shop: &Shop<'_>) -> String {
+    if shop.server.kind() != Kind::Mysql {
+        return "sslmode=disable".to_owned();
+    }
+    let ca = shop.jit.path("etc/ca.pem");
+    std::fs::copy(shop.server.data().join("ca.pem"), &ca).expect("MySQL made one");
+    std::fs::set_permissions(&ca, Permissions::from_mode(0o644)).expect("own file");
+    format!("sslmode=verify-ca&sslrootcert={}", ca.display())
+}
+
+/// A sweep at the other end of the network, which breaks when some bytes have passed. How long it took.
+fn disturbed(load: &Load<'_>, network: &Network, proxy: &Proxy, chance: &mut Chance) -> Duration {
+    let packets = match chance.round % 3 {
+        0 => Drops::Back,
+        1 => Drops::There,
+        _ => Drops::Both,
+    };
+    // A wire of some length, so that there is a middle of the visit.
+    proxy.breaks(Fault::Slow {
+        each: chance.millis(2, 15),
+    });
+    let magnitude = 7 + chance.below(8);
+    let after = match chance.one_in(5) {
+        true => 0,
+        false => chance.below(1 << magnitude),
+    };
+    if after == 0 {
+        network.drops(packets);
+    }
+    let begun = Instant::now();
+    let mut sweep = network
+        .inside(&load.sweep_command(chance))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program is there");
+    if after > 0 {
+        let runs = |sweep: &mut std::process::Child| sweep.try_wait().expect("ours").is_none();
+        while proxy.passed().iter().sum::<usize>() < after && runs(&mut sweep) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        network.drops(packets);
+    }
+    ends_in_order(sweep);
+    begun.elapsed()
+}
