@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use jit::stores::{FindLeases, Ledger};
+
+use crate::support::invariant;
 use crate::support::people::{alice, bob, carol, cron};
 use crate::support::server::{Kind, Server};
 use crate::support::shop::Shop;
@@ -214,7 +217,10 @@ on_mysql_and_mariadb!(
     what_a_dba_gives_again_is_theirs_though_jit_is_there_in_the_same_second,
 );
 
-on_mysql!(what_comes_back_is_known_by_the_stamp_of_its_last_lease);
+on_mysql!(
+    what_a_dba_gives_in_the_second_of_a_whole_lease_is_theirs,
+    what_comes_back_is_known_by_the_stamp_of_its_last_lease,
+);
 
 /// Rows that were put back from a copy are ours by the time of their own, whoever was at the table since. Of two leases of
 /// the column the second had that time.
@@ -235,6 +241,8 @@ fn what_comes_back_is_known_by_the_stamp_of_its_last_lease(server: &Server) {
             "CREATE TABLE {copy} AS SELECT * FROM mysql.{table} WHERE User = '{user}'"
         ));
     }
+    // Gone in its own second, what has that time could be anybody's.
+    std::thread::sleep(Duration::from_millis(1100));
     returned(&second);
     for table in rows {
         let copy = shop.table(table);
@@ -373,6 +381,40 @@ fn what_a_dba_gives_again_is_theirs_though_jit_is_there_in_the_same_second(serve
         let waits = server.kind() == Kind::Mariadb;
         assert_eq!(shop.reads("jitalice", "phone"), jit_gives || waits);
     }
+}
+
+/// Given, taken, and given by a DBA for good, all within one second of the catalog's clock: the row has the time of
+/// our own grant, and is not ours.
+fn what_a_dba_gives_in_the_second_of_a_whole_lease_is_theirs(server: &Server) {
+    let mut hit = false;
+    for _ in 0..20 {
+        let shop = Shop::on(server);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let into = now.expect("after 1970").subsec_millis();
+        std::thread::sleep(Duration::from_millis(u64::from(1000 - into)));
+        let ended = shop.lease(&alice(), "email", "1h");
+        shop.jit(&alice(), &["return", &ended]).ok();
+        shop.sweep().ok();
+        assert_eq!(shop.state(&ended), "ended");
+        shop.dba(&format!(
+            "GRANT SELECT (email) ON {} TO {}",
+            shop.table("customers"),
+            shop.account("jitalice")
+        ));
+        // Unless the machine was slow, the row's time is that of the lease.
+        let find = FindLeases::Of(ended.parse().expect("an id"));
+        let mut leases = invariant::ledger(&shop).leases(&find).expect("readable");
+        let lease = leases.remove(0);
+        let stamp = lease.privilege.stamp.expect("MySQL's rows have times");
+        hit |= stamp.contains("at_once");
+        shop.sweep().ok();
+        shop.sweep().ok();
+        assert!(shop.reads("jitalice", "email"), "taken: {stamp}");
+        if hit {
+            return;
+        }
+    }
+    panic!("never within one second");
 }
 
 fn what_somebody_else_granted_is_seen_before_jit_wipes_its_trace(server: &Server) {

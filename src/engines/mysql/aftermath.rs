@@ -45,7 +45,7 @@ pub(super) async fn still_reads(
 /// Of ended leases, those whose row is there again by our hand, as far as the rows tell it.
 ///
 /// MySQL: the last statement on the account's table was ours and touched this very column; or the row still has the
-/// time of our own stamp. Times are whole seconds: where a GRANT of ours for a live lease, or a REVOKE of ours, is known
+/// time of our own stamp, and was seen gone later. Times are whole seconds: where a GRANT of ours for a live lease, or a REVOKE of ours, is known
 /// in the row's second, that was our hand, and the row may be a DBA's of a moment before.
 ///
 /// MariaDB has no times and keeps only the table's last grantor, so there a row counts only where we have given this
@@ -111,7 +111,7 @@ pub(super) async fn strays(
                     .any(|stamp| stamp.is_the_revoke_of(&today))
             };
             (today.by(&server.grantor) && today.is_last() && !granted_then() && !revoked_then())
-                || recorded.is_some_and(|stamp| stamp.at == today.at)
+                || recorded.is_some_and(|stamp| stamp.is_back(&today))
         };
         if ours {
             strays.entry(privilege.key()).or_insert_with(|| Privilege {

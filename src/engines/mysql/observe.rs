@@ -61,6 +61,15 @@ pub(super) fn is_system(schema: &str) -> bool {
         .any(|system| schema.eq_ignore_ascii_case(system))
 }
 
+/// The server's second, as its grant tables write it. MySQL.
+pub(super) async fn second(link: &mut Link) -> Result<String, EngineError> {
+    let rows = read::<(String,)>(link, include_str!("sql/second.sql"), Params::Empty).await?;
+    Ok(rows
+        .into_iter()
+        .next()
+        .map_or_else(String::new, |row| row.0))
+}
+
 /// Everything about who can read these tables.
 pub(super) async fn rights(
     link: &mut Link,

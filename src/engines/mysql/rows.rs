@@ -171,6 +171,7 @@ impl Rows {
             grantor: of_table.map(|row| row.grantor.clone()),
             others: if many { Vec::new() } else { others },
             many,
+            at_once: false,
         }
     }
 }

@@ -39,20 +39,26 @@ pub(super) struct Stamp {
     /// There were too many of them to write down: then a rename cannot be told.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) many: bool,
+    /// The lease has ended, and its row was seen gone in the very second of its GRANT: a row of that second may be
+    /// anybody's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) at_once: bool,
 }
 
 /// How many other holders are written down.
 pub(super) const OTHERS: usize = 50;
 
 impl Stamp {
-    /// The same behind our REVOKE, where the account has other rights on the table: hand and time of the table's row
-    /// are of now.
-    pub(super) fn revoked(self, grantor: &str, table_at: &str) -> Self {
-        Self {
-            table_at: Some(table_at.to_owned()),
-            grantor: Some(grantor.to_owned()),
+    /// The same behind our REVOKE. `hand` is who was last at the account's rights on the table and when, where it has
+    /// some left; `now` is the server's second, of before the row was seen gone. `None` where nothing is to be added.
+    pub(super) fn revoked(self, hand: Option<(&str, &str)>, now: &str) -> Option<Self> {
+        let at_once = self.at.as_deref() == Some(now);
+        (at_once || hand.is_some()).then(|| Self {
+            table_at: hand.map(|(_, at)| at.to_owned()),
+            grantor: hand.map(|(grantor, _)| grantor.to_owned()),
+            at_once,
             ..self
-        }
+        })
     }
 
     pub(super) fn read(text: &str) -> Option<Self> {
@@ -70,15 +76,24 @@ impl Stamp {
             .is_some_and(|grantor| user_of(grantor) == our_user)
     }
 
-    /// Whether it was taken behind our REVOKE; one in the second of its own GRANT is not told apart from that.
+    /// Whether it was taken behind our REVOKE.
     pub(super) fn is_of_a_revoke(&self) -> bool {
-        self.at != self.table_at
+        self.at_once || self.at != self.table_at
+    }
+
+    /// Whether a row that shows this today must be the one that our GRANT made, come back: it has that one's second,
+    /// and was seen gone in a later one.
+    pub(super) fn is_back(&self, today: &Self) -> bool {
+        self.at == today.at && !self.at_once
     }
 
     /// Whether the REVOKE of ours that this was taken behind was the last statement on the account's table in `today`,
     /// too.
     pub(super) fn is_the_revoke_of(&self, today: &Self) -> bool {
-        self.is_of_a_revoke() && self.table_at == today.table_at && self.grantor == today.grantor
+        self.is_of_a_revoke()
+            && self.table_at.is_some()
+            && self.table_at == today.table_at
+            && self.grantor == today.grantor
     }
 
     /// Whether the last statement on the account's table touched this column.
@@ -172,6 +187,7 @@ mod tests {
             grantor: some(grantor),
             others: Vec::new(),
             many: false,
+            at_once: false,
         }
     }
 
@@ -224,7 +240,9 @@ mod tests {
 
     #[test]
     fn a_revoke_of_ours_is_known_by_the_second_of_the_tables_row() {
-        let left = stamp("10:00:00", "jit@a", "10:00:00").revoked("jit@a", "10:00:09");
+        let given = stamp("10:00:00", "jit@a", "10:00:00");
+        let hand = Some(("jit@a", "10:00:09"));
+        let left = given.clone().revoked(hand, "10:00:09").unwrap();
         // Of another column of the same account and table.
         let given_then = stamp("10:00:09", "jit@a", "10:00:09");
         assert!(left.is_the_revoke_of(&given_then));
@@ -232,6 +250,24 @@ mod tests {
         assert!(!left.is_the_revoke_of(&given_since));
         let of_a_grant = stamp("10:00:09", "jit@a", "10:00:09");
         assert!(!of_a_grant.is_the_revoke_of(&given_then));
+        // In the second of its own GRANT.
+        let left = given.revoked(Some(("jit@a", "10:00:00")), "10:00:00");
+        assert!(
+            left.unwrap()
+                .is_the_revoke_of(&stamp("10:00:00", "jit@a", "10:00:00"))
+        );
+    }
+
+    #[test]
+    fn a_row_of_our_grants_second_is_ours_unless_it_was_gone_within_that_second() {
+        let given = stamp("10:00:00", "jit@a", "10:00:00");
+        let today = stamp("10:00:00", "dba@b", "10:00:00");
+        assert!(given.is_back(&today));
+        assert_eq!(given.clone().revoked(None, "10:00:01"), None);
+        let at_once = given.revoked(None, "10:00:00").unwrap();
+        assert!(!at_once.is_back(&today));
+        // No right was left on the table, so no row of it says when the REVOKE was.
+        assert!(at_once.is_of_a_revoke() && !at_once.is_the_revoke_of(&today));
     }
 
     #[test]

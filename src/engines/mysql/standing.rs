@@ -26,6 +26,10 @@ pub(super) async fn privileges(
 ) -> Result<Vec<Standing>, EngineError> {
     let places: Vec<Option<Place>> = of.iter().map(Place::of).collect();
     let tables = tables_of(&places);
+    let now = match link.server().is_mariadb() {
+        true => None,
+        false => Some(observe::second(link).await?),
+    };
     let rows = Rows::read(link, &tables).await?;
     let users = observe::users(link).await?;
     let missing: BTreeSet<TableName> = places
@@ -47,6 +51,7 @@ pub(super) async fn privileges(
     }
     let look = Look {
         server: link.server(),
+        now: now.as_deref(),
         rows: &rows,
         users: &users,
         shapes: &shapes,
@@ -68,6 +73,8 @@ pub(super) async fn privileges(
 /// One look at the catalog.
 struct Look<'l> {
     server: &'l Server,
+    /// The server's second, of before the rows were read; MySQL only.
+    now: Option<&'l str>,
     rows: &'l Rows,
     users: &'l HashMap<Account, UserRow>,
     shapes: &'l HashMap<TableName, Shape>,
@@ -187,13 +194,10 @@ impl Look<'_> {
         })
     }
 
-    /// The recorded stamp with the hand that was last at the account's rights on the table, where it has some left.
+    /// The recorded stamp behind our REVOKE, where that says more.
     fn revoked(&self, place: &Place, recorded: Option<&Stamp>) -> Option<String> {
-        if self.server.is_mariadb() {
-            return None;
-        }
-        let (grantor, at) = self.rows.last_hand(&place.table, &place.account)?;
-        recorded?.clone().revoked(grantor, at).text()
+        let hand = self.rows.last_hand(&place.table, &place.account);
+        recorded?.clone().revoked(hand, self.now?)?.text()
     }
 
     fn absent(&self, place: &Place, recorded: Option<&Stamp>) -> Standing {
