@@ -3,7 +3,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::network::{Drops, Network};
@@ -21,6 +21,8 @@ on_every_server!(dropped_packets_leave_nothing_behind);
 const ROUNDS: u64 = 24;
 /// What a sweep takes longer than only where it waited for a packet: the shortest timeout is 2 s.
 const UNDISTURBED: Duration = Duration::from_millis(1900);
+/// Longer than anything takes between two packets of a sweep that nothing holds.
+const QUIET: Duration = Duration::from_millis(400);
 
 fn dropped_packets_leave_nothing_behind(server: &Server) {
     let network = Network::new();
@@ -79,7 +81,21 @@ fn tls(shop: &Shop<'_>) -> String {
     format!("sslmode=verify-ca&sslrootcert={}", ca.display())
 }
 
-/// A sweep at the other end of the network, which breaks when some bytes have passed. How long it took.
+/// Between a statement and the next thing that happens: where what is dropped matters most.
+fn places(kind: Kind) -> [&'static str; 4] {
+    match kind {
+        Kind::Postgres => [
+            "postgres-uncommitted",
+            "postgres-committed",
+            "grant-sent",
+            "revoke-sent",
+        ],
+        Kind::Mysql | Kind::Mariadb => ["mysql-sent", "mysql-sent", "grant-sent", "revoke-sent"],
+    }
+}
+
+/// A sweep at the other end of the network, which breaks behind some bytes, or while the sweep is held at a place of
+/// its way. How long it took.
 fn disturbed(load: &Load<'_>, network: &Network, proxy: &Proxy, chance: &mut Chance) -> Duration {
     let packets = match chance.round % 3 {
         0 => Drops::Back,
@@ -90,29 +106,49 @@ fn disturbed(load: &Load<'_>, network: &Network, proxy: &Proxy, chance: &mut Cha
     proxy.breaks(Fault::Slow {
         each: chance.millis(2, 15),
     });
+    let mut command = load.sweep_command(chance);
+    let held = (!chance.one_in(3)).then(|| {
+        let place = places(load.shop.server.kind())[chance.below(4)];
+        let gate = load.shop.jit.path("gate");
+        let _ = std::fs::remove_file(&gate);
+        let wait = format!("{place}=wait:{}", gate.display());
+        command.env("JIT_FAILPOINT", wait);
+        gate
+    });
     let magnitude = 7 + chance.below(8);
-    let after = match chance.one_in(5) {
-        true => 0,
-        false => chance.below(1 << magnitude),
-    };
-    if after == 0 {
-        network.drops(packets);
-    }
+    let after = chance.below(1 << magnitude);
     let begun = Instant::now();
     let mut sweep = network
-        .inside(&load.sweep_command(chance))
+        .inside(&command)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program is there");
-    if after > 0 {
-        let runs = |sweep: &mut std::process::Child| sweep.try_wait().expect("ours").is_none();
-        while proxy.passed().iter().sum::<usize>() < after && runs(&mut sweep) {
-            std::thread::sleep(Duration::from_millis(1));
+    let runs = |sweep: &mut Child| sweep.try_wait().expect("ours").is_none();
+    let passed = || proxy.passed().iter().sum::<usize>();
+    let mut waited = Duration::ZERO;
+    match held {
+        None => {
+            while passed() < after && runs(&mut sweep) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            network.drops(packets);
         }
-        network.drops(packets);
+        Some(gate) => {
+            // It is there when nothing passes for longer than a packet can take.
+            let (mut last, mut since) = (0, Instant::now());
+            while runs(&mut sweep) && (last == 0 || since.elapsed() < QUIET) {
+                if passed() != last {
+                    (last, since) = (passed(), Instant::now());
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            network.drops(packets);
+            waited = begun.elapsed();
+            std::fs::write(gate, "").expect("our own folder");
+        }
     }
     ends_in_order(sweep);
-    begun.elapsed()
+    begun.elapsed().saturating_sub(waited)
 }
