@@ -1,6 +1,6 @@
 # make setup   what the tests need: database servers, a real MySQL, Unix people (as root)
 # make build   the program, target/debug/jit
-# make test    every test, on real servers; SERVERS=postgres,mysql narrows
+# make test    every test, on real servers; SERVERS=postgres,mysql narrows, THREADS=1 is one after the other
 # make torture  random sequences, kills and bad inputs for as long as you say: SEED=7 MINUTES=60
 # make fuzz    what takes bytes from outside, each kind for FOR=60 seconds; needs cargo-fuzz and a nightly Rust
 # make deny    licences, sources and known advisories of what the program is built from; needs cargo-deny
@@ -39,10 +39,13 @@ setup:
 build:
 	cargo build --locked
 
+# Tests wait more than they work, for servers and clocks.
+THREADS ?= $(shell expr $$(nproc) + 1)
+
 test: setup
 	@$(say_left_out)
 	@status=0; set -x; \
-	JIT_TEST_SERVERS=$(subst $() ,$(comma),$(strip $(chosen))) cargo test --locked --features failpoints --no-fail-fast -- $(skips) || status=$$?; \
+	JIT_TEST_SERVERS=$(subst $() ,$(comma),$(strip $(chosen))) cargo test --locked --features failpoints --no-fail-fast -- --test-threads $(THREADS) $(skips) || status=$$?; \
 	{ set +x; } 2>/dev/null; $(say_left_out); exit $$status
 
 SEED ?= 1
