@@ -59,26 +59,32 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Our own other sessions whose statement fits.
-async fn own(link: &mut Link, fits: &dyn Fn(&str) -> bool) -> Result<BTreeSet<u64>, EngineError> {
+/// Our own other sessions that fit.
+async fn own(
+    link: &mut Link,
+    fits: &dyn Fn(&Process) -> bool,
+) -> Result<BTreeSet<u64>, EngineError> {
     // The list shows the name of the login, which is also what GRANT writes as grantor.
     let (me, session) = (link.server().grantor.clone(), link.server().session);
     Ok(processes(link)
         .await?
         .into_iter()
-        .filter(|process| {
-            process.user == me
-                && process.id != session
-                && process.statement.as_deref().is_some_and(fits)
-        })
+        .filter(|process| process.user == me && process.id != session && fits(process))
         .map(|process| process.id)
         .collect())
 }
 
-/// See `Engine::end_own`.
+/// See `Engine::end_own`. A session that does nothing says nothing of what it was for: its client may have prepared a
+/// GRANT, and the packet that has it carried out may still be on its way, sent again by a kernel whose program has
+/// long given it up. Operators exclude each other in the ledger, so that all idle sessions of our own go; what else it
+/// can meet is a command that only looks, and can be given again.
 pub(super) async fn end_own(link: &mut Link, requests: &[RequestId]) -> Result<usize, EngineError> {
     link.ready().await?;
-    end_fitting(link, &|statement| render::carries(statement, requests)).await
+    end_fitting(link, &|process| {
+        let statement = process.statement.as_deref();
+        process.command == "Sleep" || statement.is_some_and(|text| render::carries(text, requests))
+    })
+    .await
 }
 
 /// Ends our own sessions that still wait with a GRANT or REVOKE on one of these tables. Operators exclude each other
@@ -89,13 +95,18 @@ pub(super) async fn end_waiting(
     tables: &BTreeSet<TableName>,
 ) -> Result<usize, EngineError> {
     let names: Vec<String> = tables.iter().map(render::table).collect();
-    end_fitting(link, &|statement| {
-        statement.starts_with(MARK) && names.iter().any(|name| statement.contains(name))
+    end_fitting(link, &|process| {
+        process.statement.as_deref().is_some_and(|statement| {
+            statement.starts_with(MARK) && names.iter().any(|name| statement.contains(name))
+        })
     })
     .await
 }
 
-async fn end_fitting(link: &mut Link, fits: &dyn Fn(&str) -> bool) -> Result<usize, EngineError> {
+async fn end_fitting(
+    link: &mut Link,
+    fits: &dyn Fn(&Process) -> bool,
+) -> Result<usize, EngineError> {
     let found = own(link, fits).await?;
     for id in &found {
         // Gone already (1094) is as good; whether it left is looked at below.

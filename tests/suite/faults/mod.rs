@@ -5,6 +5,7 @@
 
 mod clocks;
 mod crowd;
+mod late;
 mod load;
 mod networks;
 mod power;

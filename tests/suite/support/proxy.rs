@@ -37,6 +37,12 @@ pub enum Fault {
         after: usize,
         time: Duration,
     },
+    /// The first packet that has one of these words reaches the server, and the next one of that connection does not:
+    /// nothing passes on any connection for that time, then it arrives.
+    Late {
+        words: &'static [&'static str],
+        time: Duration,
+    },
     /// Each packet takes so much longer.
     Slow { each: Duration },
 }
@@ -252,14 +258,18 @@ impl State {
                     self.hits += 1;
                     self.stalled_until = Some(Instant::now() + time);
                 }
-                if self
-                    .stalled_until
-                    .is_some_and(|until| Instant::now() < until)
-                {
-                    self.held += 1;
-                    return Verdict::Hold;
+                self.pass_unless_stalled()
+            }
+            Some(Fault::Late { words, time }) => {
+                if self.stalled_until.is_none() && way == Way::There {
+                    if self.armed.is_some_and(|(armed, _)| armed == id) {
+                        self.hits += 1;
+                        self.stalled_until = Some(Instant::now() + time);
+                    } else if self.armed.is_none() && holds_one(packet, words) {
+                        self.armed = Some((id, 0));
+                    }
                 }
-                Verdict::Pass
+                self.pass_unless_stalled()
             }
             Some(Fault::Swallow { words, nth, behind }) => {
                 match (&mut self.armed, way) {
@@ -281,6 +291,18 @@ impl State {
                 }
                 Verdict::Pass
             }
+        }
+    }
+}
+
+impl State {
+    fn pass_unless_stalled(&mut self) -> Verdict {
+        match self.stalled_until {
+            Some(until) if Instant::now() < until => {
+                self.held += 1;
+                Verdict::Hold
+            }
+            _ => Verdict::Pass,
         }
     }
 }
