@@ -112,22 +112,22 @@ impl Identity {
 /// which says whose hand was last there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Hand {
-    database: String,
-    table: String,
-    user: String,
-    host: String,
+    pub database: String,
+    pub table: String,
+    pub user: String,
+    pub host: String,
 }
 
 impl PrivilegeKey {
-    /// What keys of one table begin with, and no key of another table: its name or number, and all before it.
-    pub fn table(&self) -> &str {
-        let key = self.0.as_str();
-        let end = if key.starts_with("my:") {
-            quotes(key).nth(3)
-        } else {
-            key.find(['.', '>'])
-        };
-        end.map_or(key, |end| &key[..end])
+    /// The same for keys of one table (or schema), and for no others.
+    pub fn table(&self) -> (String, String) {
+        match self.hand() {
+            Some(hand) => (hand.database, hand.table),
+            None => {
+                let end = self.0.find(['.', '>']).unwrap_or(self.0.len());
+                (self.0[..end].to_owned(), String::new())
+            }
+        }
     }
 
     /// `None` on Postgres, where each row names its own grantor.
@@ -150,16 +150,6 @@ fn lowercase(text: &str) -> Cow<'_, str> {
         true => Cow::Borrowed(text),
         false => Cow::Owned(text.to_lowercase()),
     }
-}
-
-/// Where a text of JSON has the quotes that begin and end its strings.
-fn quotes(text: &str) -> impl Iterator<Item = usize> {
-    let mut escaped = false;
-    text.bytes().enumerate().filter_map(move |(at, byte)| {
-        let quote = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        quote.then_some(at)
-    })
 }
 
 /// The names of a privilege at one moment: for people, for SQL, and to notice that they have changed.
@@ -267,11 +257,11 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_one_table_begin_with_it_and_no_others_do() {
+    fn keys_of_one_table_have_the_same_and_no_others_do() {
         let of_table = |database, table| {
             let one = mysql(database, table, "a");
             assert_eq!(one.table(), mysql(database, table, "b\"c").table());
-            one.table().to_owned()
+            one.table()
         };
         let tables = [
             of_table("d", "t"),
@@ -298,6 +288,8 @@ mod tests {
         };
         assert_eq!(postgres(12, 1).table(), postgres(12, 2).table());
         assert_ne!(postgres(12, 1).table(), postgres(1, 2).table());
-        assert_eq!(PrivilegeKey("pgs:5/6>7<8".into()).table(), "pgs:5/6");
+        let schema = |text: &str| PrivilegeKey(text.into()).table();
+        assert_eq!(schema("pgs:5/6>7<8"), schema("pgs:5/6>9<8"));
+        assert_ne!(schema("pgs:5/6>7<8"), postgres(6, 1).table());
     }
 }

@@ -68,7 +68,7 @@ pub fn of(due: &[(RequestId, PrivilegeKey)], heaviest: usize) -> Vec<Vec<Request
         }
         last = Some((key, place));
     }
-    let mut together: Vec<(Vec<RequestId>, &str, usize)> = Vec::new();
+    let mut together: Vec<(Vec<RequestId>, (String, String), usize)> = Vec::new();
     let mut group_of: HashMap<usize, usize> = HashMap::new();
     for (place, (request, key)) in requests.into_iter().enumerate() {
         let group = *group_of.entry(root(&mut first, place)).or_insert_with(|| {

@@ -45,8 +45,8 @@ pub(super) async fn still_reads(
 /// Of ended leases, those whose row is there again by our hand, as far as the rows tell it.
 ///
 /// MySQL: the last statement on the account's table was ours and touched this very column; or the row still has the
-/// time of our own stamp, and was seen gone later. Times are whole seconds: where a GRANT of ours for a live lease, or a REVOKE of ours, is known
-/// in the row's second, that was our hand, and the row may be a DBA's of a moment before.
+/// time of our own stamp, and was seen gone later. Times are whole seconds: where a GRANT of ours for a live lease, or
+/// a REVOKE of ours, is known in the row's second, that was our hand, and the row may be a DBA's of a moment before.
 ///
 /// MariaDB has no times and keeps only the table's last grantor, so there a row counts only where we have given this
 /// account nothing else on this table, lately or now: otherwise a DBA's own grant could pass for ours, and be taken.
@@ -124,16 +124,13 @@ pub(super) async fn strays(
     Ok(strays.into_values().collect())
 }
 
-/// Table and account of a key, which is JSON behind its prefix.
+/// Table and account of a key.
 fn table_of_key(key: &PrivilegeKey) -> Option<(TableName, Account)> {
-    let parts: Vec<String> = serde_json::from_str(key.0.strip_prefix("my:")?).ok()?;
-    match parts.as_slice() {
-        [database, table, _, user, host] => Some((
-            TableName::new(database.clone(), table.clone()),
-            Account::new(user.clone(), host),
-        )),
-        _ => None,
-    }
+    let hand = key.hand()?;
+    Some((
+        TableName::new(hand.database, hand.table),
+        Account::new(hand.user, &hand.host),
+    ))
 }
 
 #[cfg(test)]

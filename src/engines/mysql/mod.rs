@@ -32,7 +32,6 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use chrono::{NaiveDateTime, Utc};
-use mysql_async::Params;
 
 use super::*;
 use account::Account;
@@ -143,16 +142,14 @@ impl Engine for Mysql {
         self.link.ready().await?;
         let before = Utc::now();
         let started = Instant::now();
-        let told =
-            observe::read::<String>(&mut self.link, include_str!("sql/clock.sql"), Params::Empty)
-                .await?;
+        let told = observe::clock(&mut self.link).await?;
         let middle = before + started.elapsed() / 2;
-        let theirs = told
-            .first()
-            .and_then(|text| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok())
-            .ok_or_else(|| EngineError::Unreachable {
-                address: self.link.shown(),
-                why: "it does not tell the time".to_owned(),
+        let theirs =
+            NaiveDateTime::parse_from_str(&told, "%Y-%m-%d %H:%M:%S%.f").map_err(|_| {
+                EngineError::Unreachable {
+                    address: self.link.shown(),
+                    why: format!("it does not tell the time, but {told:?}"),
+                }
             })?;
         Ok((theirs.and_utc() - middle).num_milliseconds())
     }

@@ -61,13 +61,15 @@ pub(super) fn is_system(schema: &str) -> bool {
         .any(|system| schema.eq_ignore_ascii_case(system))
 }
 
-/// The server's second, as its grant tables write it. MySQL.
-pub(super) async fn second(link: &mut Link) -> Result<String, EngineError> {
-    let rows = read::<(String,)>(link, include_str!("sql/second.sql"), Params::Empty).await?;
-    Ok(rows
-        .into_iter()
+/// The server's time, UTC, as its grant tables write it, with a fraction behind a point.
+pub(super) async fn clock(link: &mut Link) -> Result<String, EngineError> {
+    let told = read::<String>(link, include_str!("sql/clock.sql"), Params::Empty).await?;
+    told.into_iter()
         .next()
-        .map_or_else(String::new, |row| row.0))
+        .ok_or_else(|| EngineError::Unreachable {
+            address: link.shown(),
+            why: "it does not tell the time".to_owned(),
+        })
 }
 
 /// Everything about who can read these tables.

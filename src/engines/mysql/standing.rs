@@ -28,7 +28,7 @@ pub(super) async fn privileges(
     let tables = tables_of(&places);
     let now = match link.server().is_mariadb() {
         true => None,
-        false => Some(observe::second(link).await?),
+        false => Some(observe::clock(link).await?),
     };
     let rows = Rows::read(link, &tables).await?;
     let users = observe::users(link).await?;
@@ -51,7 +51,7 @@ pub(super) async fn privileges(
     }
     let look = Look {
         server: link.server(),
-        now: now.as_deref(),
+        now: now.as_deref().and_then(|time| time.split('.').next()),
         rows: &rows,
         users: &users,
         shapes: &shapes,
@@ -141,8 +141,8 @@ impl Look<'_> {
     }
 
     /// RENAME USER moves the rows and keeps their times. The account's old name may even exist again. A row that
-    /// was not there at our stamp, of an account that no lease explains, and on MySQL of our row's very
-    /// second, may be ours: a person decides, because a later grant to somebody else can look the same.
+    /// was not there at our stamp, of an account that no lease explains, and on MySQL of our row's very second, may be
+    /// ours: a person decides, because a later grant to somebody else can look the same.
     fn renamed(&self, place: &Place, recorded: Option<&Stamp>) -> Option<Standing> {
         let recorded = recorded.filter(|stamp| !stamp.many)?;
         let exists = self.users.contains_key(&place.account);

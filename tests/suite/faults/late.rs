@@ -1,7 +1,7 @@
 //! A statement that was on its way when its sweep gave it up, and arrives after the next one has ended the request.
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::on_every_server;
 use crate::support::people::{alice, cron};
@@ -13,19 +13,16 @@ use super::load::ends_in_order;
 
 on_every_server!(what_arrives_after_it_was_given_up_opens_nothing);
 
-/// Longer than anything takes between two packets of a sweep that nothing holds.
-const QUIET: Duration = Duration::from_millis(500);
+/// What is late longer than anybody waits for it: until the wire is whole.
+const LATE: Duration = Duration::from_secs(300);
 
 fn what_arrives_after_it_was_given_up_opens_nothing(server: &Server) {
     let shop = Shop::on(server);
     let proxy = Proxy::to(server.host(), server.port());
-    let direct = format!(":{}/{}", server.port(), shop.database);
-    let wired = format!(
-        ":{}/{}?sslmode=disable&connect_timeout=2&statement_timeout=2s",
-        proxy.port(),
-        shop.database
+    let [direct, wired] = shop.reach_at(
+        &proxy.address(),
+        "sslmode=disable&connect_timeout=2&statement_timeout=2s",
     );
-    shop.edit("etc/config.yaml", &direct, &wired);
     let id = shop.ask(&alice(), "email", "1h", &["--purpose", "support"]);
     match server.kind() {
         Kind::Postgres => commit_is_late(&shop, &proxy),
@@ -40,9 +37,6 @@ fn what_arrives_after_it_was_given_up_opens_nothing(server: &Server) {
     assert_eq!(shop.state(&id), "ended");
     shop.audit_is_sound();
 }
-
-/// What is late longer than anybody waits for it: until the wire is whole.
-const LATE: Duration = Duration::from_secs(300);
 
 fn sweep(shop: &Shop<'_>) -> Command {
     let mut sweep = shop.jit.command(&cron(), &["sweep"]);
@@ -63,15 +57,7 @@ fn commit_is_late(shop: &Shop<'_>, proxy: &Proxy) {
         )
         .spawn()
         .expect("the program is there");
-    let (mut last, mut since) = (0, Instant::now());
-    while last == 0 || since.elapsed() < QUIET {
-        assert!(sweep.try_wait().expect("ours").is_none(), "it was not held");
-        let passed = proxy.passed().iter().sum();
-        if passed != last {
-            (last, since) = (passed, Instant::now());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    assert!(proxy.falls_silent(&mut sweep), "it was not held");
     proxy.breaks(Fault::Stall {
         way: Way::There,
         after: 0,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use jit::access::{Now, RequestId, State};
 use jit::stores::{FindRequests, Ledger};
@@ -209,6 +210,17 @@ impl<'s> Load<'s> {
             figure.one_more();
         }
     }
+}
+
+/// Says how often faults struck, which must be often.
+#[track_caller]
+pub fn struck(server: &Server, begun: Instant, strikes: usize, faults: usize) {
+    eprintln!(
+        "{server:?}: from seed {}, {:.0} s; {strikes} of {faults} faults struck; {FIGURES}",
+        torture::seed(),
+        begun.elapsed().as_secs_f64()
+    );
+    assert!(strikes * 2 > faults, "the faults hit nothing");
 }
 
 /// What a sweep says under a fault is its own affair, but it ends by itself and in order.

@@ -3,7 +3,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::support::network::{Drops, Network};
@@ -13,7 +13,7 @@ use crate::support::server::{Kind, Server};
 use crate::support::shop::Shop;
 use crate::support::torture::{self, Chance};
 
-use super::load::{FIGURES, Load, ends_in_order};
+use super::load::{Load, ends_in_order, struck};
 
 on_every_server!(dropped_packets_leave_nothing_behind);
 
@@ -21,26 +21,16 @@ on_every_server!(dropped_packets_leave_nothing_behind);
 const ROUNDS: u64 = 24;
 /// What a sweep takes longer than only where it waited for a packet: the shortest timeout is 2 s.
 const UNDISTURBED: Duration = Duration::from_millis(1900);
-/// Longer than anything takes between two packets of a sweep that nothing holds.
-const QUIET: Duration = Duration::from_millis(400);
 
 fn dropped_packets_leave_nothing_behind(server: &Server) {
     let network = Network::new();
-    let (listener, address) = network.listener();
-    let proxy = Proxy::at(listener, server.host(), server.port());
+    let proxy = Proxy::at(network.listener(), server.host(), server.port());
     let begun = Instant::now();
     let load = || {
         let load = Load::new(server);
-        let database = &load.shop.database;
         let tls = tls(&load.shop);
-        load.shop.edit(
-            "etc/config.yaml",
-            &format!("{}:{}/{database}", server.host(), server.port()),
-            &format!(
-                "{address}:{}/{database}?{tls}&connect_timeout=2&statement_timeout=2s",
-                proxy.port()
-            ),
-        );
+        let options = format!("{tls}&connect_timeout=2&statement_timeout=2s");
+        load.shop.reach_at(&proxy.address(), &options);
         load
     };
     let mut used = load();
@@ -62,12 +52,7 @@ fn dropped_packets_leave_nothing_behind(server: &Server) {
         used.is_still_so(&swept);
     }
     used.end();
-    eprintln!(
-        "{server:?}: from seed {}, {:.0} s; {strikes} of {faults} faults struck; {FIGURES}",
-        torture::seed(),
-        begun.elapsed().as_secs_f64()
-    );
-    assert!(strikes * 2 > faults, "the faults hit nothing");
+    struck(server, begun, strikes, faults);
 }
 
 /// MySQL asks for the password itself, which no network gets in clear text.
@@ -125,25 +110,18 @@ fn disturbed(load: &Load<'_>, network: &Network, proxy: &Proxy, chance: &mut Cha
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program is there");
-    let runs = |sweep: &mut Child| sweep.try_wait().expect("ours").is_none();
-    let passed = || proxy.passed().iter().sum::<usize>();
     let mut waited = Duration::ZERO;
     match held {
         None => {
-            while passed() < after && runs(&mut sweep) {
+            while proxy.passed().iter().sum::<usize>() < after
+                && sweep.try_wait().expect("our own child").is_none()
+            {
                 std::thread::sleep(Duration::from_millis(1));
             }
             network.drops(packets);
         }
         Some(gate) => {
-            // It is there when nothing passes for longer than a packet can take.
-            let (mut last, mut since) = (0, Instant::now());
-            while runs(&mut sweep) && (last == 0 || since.elapsed() < QUIET) {
-                if passed() != last {
-                    (last, since) = (passed(), Instant::now());
-                }
-                std::thread::sleep(Duration::from_millis(1));
-            }
+            proxy.falls_silent(&mut sweep);
             network.drops(packets);
             waited = begun.elapsed();
             std::fs::write(gate, "").expect("our own folder");

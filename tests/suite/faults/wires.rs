@@ -8,10 +8,12 @@ use crate::support::proxy::{Fault, Held, Proxy, Way};
 use crate::support::server::{Kind, Server};
 use crate::support::torture::{self, Chance};
 
-use super::load::{FIGURES, Load, ends_in_order};
+use super::load::{Load, ends_in_order, struck};
 
 on_every_server_and_postgres_18!(a_wire_that_breaks_anywhere_leaves_nothing_behind);
 
+/// Without TLS, and with patience for less than the wire can stall.
+const IMPATIENT: &str = "sslmode=disable&connect_timeout=2&statement_timeout=2s";
 /// A shop is used for so many rounds.
 const ROUNDS: u64 = 24;
 
@@ -44,26 +46,13 @@ fn a_wire_that_breaks_anywhere_leaves_nothing_behind(server: &Server) {
         load.nothing_is_left_behind();
     }
     load.end();
-    eprintln!(
-        "{server:?}: from seed {}, {:.0} s; {strikes} of {faults} faults struck; {FIGURES}",
-        torture::seed(),
-        begun.elapsed().as_secs_f64()
-    );
-    assert!(strikes * 2 > faults, "the faults hit nothing");
+    struck(server, begun, strikes, faults);
 }
 
-/// A shop whose target is reached by the wire, without TLS, and with patience for less than the wire can stall.
+/// A shop whose target is reached by the wire.
 fn load<'s>(server: &'s Server, proxy: &Proxy) -> Load<'s> {
     let load = Load::new(server);
-    let database = &load.shop.database;
-    load.shop.edit(
-        "etc/config.yaml",
-        &format!(":{}/{database}", server.port()),
-        &format!(
-            ":{}/{database}?sslmode=disable&connect_timeout=2&statement_timeout=2s",
-            proxy.port()
-        ),
-    );
+    load.shop.reach_at(&proxy.address(), IMPATIENT);
     load
 }
 

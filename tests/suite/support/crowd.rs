@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::jit::Install;
 use super::people::Person;
+use super::process::around;
 
 /// Above what people and packages of a machine get, below what programs hand out by themselves.
 const FIRST_UID: u32 = 59_001;
@@ -56,13 +57,7 @@ impl Crowd {
         command
             .args(["--mount", "--propagation", "private", "sh", "-c"])
             .arg("mount --bind \"$0\" /etc/passwd && exec \"$@\"")
-            .arg(Path::new(&self.passwd))
-            .arg(inner.get_program())
-            .args(inner.get_args())
-            .env_clear();
-        for (name, value) in inner.get_envs() {
-            command.env(name, value.unwrap_or_default());
-        }
-        command
+            .arg(Path::new(&self.passwd));
+        around(command, inner)
     }
 }

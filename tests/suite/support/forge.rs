@@ -57,6 +57,16 @@ impl Shop<'_> {
         fs::write(&path, text.replace(from, to)).expect("a file of ours");
     }
 
+    /// The target is reached at this address (`host:port`) from now on, with these options in its url. How its url
+    /// went on behind the login before, and how it does now.
+    pub fn reach_at(&self, address: &str, options: &str) -> [String; 2] {
+        let (server, database) = (self.server, &self.database);
+        let before = format!("{}:{}/{database}", server.host(), server.port());
+        let now = format!("{address}/{database}?{options}");
+        self.edit("etc/config.yaml", &before, &now);
+        [before, now]
+    }
+
     /// Adds lines to the settings.
     pub fn add_settings(&self, yaml: &str) {
         let path = self.jit.path("etc/config.yaml");

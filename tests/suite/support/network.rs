@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::process::must;
+use super::process::{around, must};
 
 /// Which packets are dropped, as the client sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,27 +84,17 @@ impl Network {
         network
     }
 
-    /// A port at the machine's end, and its address.
-    pub fn listener(&self) -> (TcpListener, Ipv4Addr) {
-        let address = self.ends[0].address;
-        let listener = TcpListener::bind((address, 0)).expect("our own address");
-        (listener, address)
+    /// A port at the machine's end.
+    pub fn listener(&self) -> TcpListener {
+        TcpListener::bind((self.ends[0].address, 0)).expect("our own address")
     }
 
     /// The same command at the client's end.
     pub fn inside(&self, command: &Command) -> Command {
         let at = &self.ends[1].at;
         let mut inside = Command::new(&at[0]);
-        inside
-            .args(&at[1..])
-            .arg("--")
-            .arg(command.get_program())
-            .args(command.get_args())
-            .env_clear();
-        for (name, value) in command.get_envs() {
-            inside.env(name, value.unwrap_or_default());
-        }
-        inside
+        inside.args(&at[1..]).arg("--");
+        around(inside, command)
     }
 
     /// From now on.

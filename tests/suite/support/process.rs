@@ -85,6 +85,18 @@ pub fn as_servers_user(program: impl AsRef<Path>) -> Command {
     command
 }
 
+/// A command that runs another one, named behind all that it has by now, with the other's variables and no others.
+pub fn around(mut outer: Command, inner: &Command) -> Command {
+    outer
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .env_clear();
+    for (name, value) in inner.get_envs() {
+        outer.env(name, value.unwrap_or_default());
+    }
+    outer
+}
+
 /// Runs a command to its end and panics with its words if it fails.
 pub fn must(command: &mut Command) -> String {
     let output = command

@@ -2,7 +2,8 @@
 //! perhaps late.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ pub enum Fault {
     Slow { each: Duration },
 }
 
+const SILENCE: Duration = Duration::from_millis(500);
+
 /// What becomes of what is held back when the faults stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
@@ -56,7 +59,7 @@ pub enum Held {
 
 /// A port, usually of loopback, that leads to another one.
 pub struct Proxy {
-    port: u16,
+    address: SocketAddr,
     wire: Arc<Wire>,
 }
 
@@ -99,7 +102,7 @@ impl Proxy {
 
     /// The same from another port.
     pub fn at(listener: TcpListener, host: &'static str, port: u16) -> Self {
-        let own = listener.local_addr().expect("bound").port();
+        let address = listener.local_addr().expect("bound");
         let wire = Arc::new(Wire {
             to: (host, port),
             state: Mutex::default(),
@@ -110,11 +113,16 @@ impl Proxy {
                 accepting.clone().connect(client);
             }
         });
-        Self { port: own, wire }
+        Self { address, wire }
+    }
+
+    /// Where it is, as `host:port`.
+    pub fn address(&self) -> String {
+        self.address.to_string()
     }
 
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     /// From now on.
@@ -142,6 +150,23 @@ impl Proxy {
         }
         self.wire.state().loses = false;
         hits
+    }
+
+    /// Waits until nothing has passed for longer than anything takes between two packets of a client that nothing
+    /// holds. Whether the client still runs then.
+    pub fn falls_silent(&self, client: &mut Child) -> bool {
+        let (mut last, mut since) = (0, Instant::now());
+        while last == 0 || since.elapsed() < SILENCE {
+            if client.try_wait().expect("our own child").is_some() {
+                return false;
+            }
+            let passed = self.passed().iter().sum();
+            if passed != last {
+                (last, since) = (passed, Instant::now());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        true
     }
 
     /// Bytes there and back since the last fault was set.
@@ -293,9 +318,7 @@ impl State {
             }
         }
     }
-}
 
-impl State {
     fn pass_unless_stalled(&mut self) -> Verdict {
         match self.stalled_until {
             Some(until) if Instant::now() < until => {
