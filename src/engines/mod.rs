@@ -188,8 +188,9 @@ pub trait Engine {
     ) -> Result<Vec<Privilege>, EngineError>;
 
     /// Ends every session of our own account that still carries one of these requests' ids (a statement that
-    /// waits behind a lock is applied later even though its client is dead: facts-mysql, finding 3), and on MySQL and
-    /// MariaDB every idle one; except this one. Returns when the server shows them gone. How many there were.
+    /// waits behind a lock is applied later even though its client is dead: facts-mysql, finding 3) or those of many,
+    /// and on MySQL and MariaDB every idle one; except this one. Returns when the server shows them gone. How many
+    /// there were.
     async fn end_own(&mut self, requests: &[RequestId]) -> Result<usize, EngineError>;
 
     /// The server's clock minus ours, in milliseconds, as well as one round trip tells.

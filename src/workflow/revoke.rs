@@ -104,6 +104,12 @@ impl Due {
         })
     }
 
+    /// Whether it was said before that a request is being revoked.
+    fn is_announced(&self, id: &RequestId) -> bool {
+        let request = self.requests.get(id);
+        request.is_some_and(|request| request.state == State::Revoking)
+    }
+
     /// Leases whose state was saved meanwhile.
     fn took_state(&mut self, mut states: HashMap<LeaseId, LeaseState>) {
         for lease in &mut self.leases {
@@ -204,6 +210,7 @@ async fn take(
         return Ok(());
     }
 
+    let unsure = unsure(&due, now);
     let announced = announce(op, &mut due, now, engine);
     if let Err((error, _)) = &announced {
         report.ledger_error(error);
@@ -213,7 +220,6 @@ async fn take(
     if let Err(error) = super::publish::journal(op) {
         report.audit_error(&error);
     }
-    let unsure: Vec<RequestId> = unsure(&due, now);
     if !unsure.is_empty() {
         engine.end_own(&unsure).await?;
     }
@@ -261,13 +267,14 @@ fn nothing_left(plan: &Plan, after: &Observed) -> bool {
     !after.values().any(held) && !plan.settled.iter().any(disputed)
 }
 
-/// Requests of due leases whose GRANT may still be under way somewhere.
+/// Requests of due leases whose GRANT, or whose REVOKE of an earlier try, may still be under way somewhere.
 fn unsure(due: &Due, now: &Now) -> Vec<RequestId> {
     let mut ids: Vec<RequestId> = due
         .due(now)
         .into_iter()
-        .filter(|lease| lease.state == LeaseState::Owed)
-        .map(|lease| lease.id.request.clone())
+        .map(|lease| (&lease.id.request, &lease.state))
+        .filter(|(id, state)| **state == LeaseState::Owed || due.is_announced(id))
+        .map(|(id, _)| id.clone())
         .collect();
     ids.sort();
     ids.dedup();

@@ -74,33 +74,39 @@ async fn own(
         .collect())
 }
 
-/// See `Engine::end_own`. A session that does nothing says nothing of what it was for: its client may have prepared a
-/// GRANT, and the packet that has it carried out may still be on its way, sent again by a kernel whose program has
-/// long given it up. Operators exclude each other in the ledger, so that all idle sessions of our own go; what else it
-/// can meet is a command that only looks, and can be given again.
+/// See `Engine::end_own`.
 pub(super) async fn end_own(link: &mut Link, requests: &[RequestId]) -> Result<usize, EngineError> {
     link.ready().await?;
     end_fitting(link, &|process| {
         let statement = process.statement.as_deref();
-        process.command == "Sleep" || statement.is_some_and(|text| render::carries(text, requests))
+        is_idle(process) || statement.is_some_and(|text| render::carries(text, requests))
     })
     .await
 }
 
-/// Ends our own sessions that still wait with a GRANT or REVOKE on one of these tables. Operators exclude each other
-/// in the ledger, so such a session is one whose operator is dead: MySQL would still carry its statement out when
-/// the lock is freed (facts-mysql, finding 3).
+/// Before anything is changed on these tables: ends our own sessions that still wait with a GRANT or REVOKE on one of
+/// them, and those that are idle. Operators exclude each other in the ledger, so such a session is one whose operator
+/// is dead: MySQL would still carry its statement out when the lock is freed (facts-mysql, finding 3).
 pub(super) async fn end_waiting(
     link: &mut Link,
     tables: &BTreeSet<TableName>,
 ) -> Result<usize, EngineError> {
     let names: Vec<String> = tables.iter().map(render::table).collect();
     end_fitting(link, &|process| {
-        process.statement.as_deref().is_some_and(|statement| {
-            statement.starts_with(MARK) && names.iter().any(|name| statement.contains(name))
-        })
+        let statement = process.statement.as_deref();
+        is_idle(process)
+            || statement.is_some_and(|statement| {
+                statement.starts_with(MARK) && names.iter().any(|name| statement.contains(name))
+            })
     })
     .await
+}
+
+/// A session that does nothing says nothing of what it was for: its client may have prepared a GRANT or a REVOKE, and
+/// the packet that has it carried out may still be on its way, sent again by a kernel whose program has long given it
+/// up. What else is idle for a moment belongs to a command that only looks, and asks again.
+fn is_idle(process: &Process) -> bool {
+    process.command == "Sleep"
 }
 
 async fn end_fitting(

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::support::mount::SmallDisk;
 use crate::support::on_every_server;
 use crate::support::people::{alice, cron};
 use crate::support::proxy::{Fault, Held, Proxy, Way};
@@ -11,67 +12,146 @@ use crate::support::shop::Shop;
 
 use super::load::ends_in_order;
 
-on_every_server!(what_arrives_after_it_was_given_up_opens_nothing);
+on_every_server!(
+    what_arrives_after_it_was_given_up_opens_nothing,
+    what_arrives_after_it_was_given_up_takes_nothing,
+    what_arrives_late_takes_nothing_that_others_gave,
+    what_a_ledger_did_not_hear_of_takes_nothing_later,
+);
 
 /// What is late longer than anybody waits for it: until the wire is whole.
 const LATE: Duration = Duration::from_secs(300);
 
 fn what_arrives_after_it_was_given_up_opens_nothing(server: &Server) {
     let shop = Shop::on(server);
-    let proxy = Proxy::to(server.host(), server.port());
-    let [direct, wired] = shop.reach_at(
-        &proxy.address(),
-        "sslmode=disable&connect_timeout=2&statement_timeout=2s",
-    );
-    let id = shop.ask(&alice(), "email", "1h", &["--purpose", "support"]);
-    match server.kind() {
-        Kind::Postgres => commit_is_late(&shop, &proxy),
-        Kind::Mysql | Kind::Mariadb => grant_is_late(&shop, &proxy),
-    }
-    shop.edit("etc/config.yaml", &wired, &direct);
+    let wire = Wire::to(&shop);
+    let id = ask(&shop);
+    wire.sweep_is_given_up(&["GRANT SELECT"]);
     shop.jit(&alice(), &["return", &id]).ok();
     shop.sweep().ok();
-    assert!(proxy.is_whole(Held::Arrives) > 0, "nothing was held back");
-    std::thread::sleep(Duration::from_secs(1));
+    wire.delivers();
     assert!(!shop.reads("jitalice", "email"), "it came after all");
     assert_eq!(shop.state(&id), "ended");
     shop.audit_is_sound();
 }
 
-fn sweep(shop: &Shop<'_>) -> Command {
-    let mut sweep = shop.jit.command(&cron(), &["sweep"]);
-    sweep
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    sweep
+/// The next lease of that column is not taken by the REVOKE of the last one.
+fn what_arrives_after_it_was_given_up_takes_nothing(server: &Server) {
+    let shop = Shop::on(server);
+    let first = ask(&shop);
+    shop.sweep().ok();
+    shop.jit(&alice(), &["return", &first]).ok();
+    let wire = Wire::to(&shop);
+    wire.sweep_is_given_up(&["REVOKE "]);
+    shop.sweep().ok();
+    assert_eq!(shop.state(&first), "ended");
+    assert!(!shop.reads("jitalice", "email"));
+    let second = ask(&shop);
+    shop.sweep().ok();
+    wire.delivers();
+    assert!(shop.reads("jitalice", "email"), "it came after all");
+    assert_eq!(shop.state(&second), "active");
+    shop.audit_is_sound();
 }
 
-/// The server has carried out the GRANT, and hears of its COMMIT later.
-fn commit_is_late(shop: &Shop<'_>, proxy: &Proxy) {
-    let gate = shop.jit.path("gate");
-    let mut sweep = sweep(shop)
-        .env(
-            "JIT_FAILPOINT",
-            format!("postgres-uncommitted=wait:{}", gate.display()),
-        )
-        .spawn()
-        .expect("the program is there");
-    assert!(proxy.falls_silent(&mut sweep), "it was not held");
-    proxy.breaks(Fault::Stall {
-        way: Way::There,
-        after: 0,
-        time: LATE,
-    });
-    std::fs::write(&gate, "").expect("our own folder");
-    ends_in_order(sweep);
+/// A DBA has done by hand what the REVOKE was to do, and then gives the column for good.
+fn what_arrives_late_takes_nothing_that_others_gave(server: &Server) {
+    let shop = Shop::on(server);
+    let id = ask(&shop);
+    shop.sweep().ok();
+    shop.jit(&alice(), &["return", &id]).ok();
+    let wire = Wire::to(&shop);
+    wire.sweep_is_given_up(&["REVOKE "]);
+    let column = format!("SELECT (email) ON {}", shop.table("customers"));
+    let alice = shop.account("jitalice");
+    // On Postgres that row is ours, and locked; the DBA's own is another.
+    if server.kind() != Kind::Postgres {
+        shop.dba(&format!("REVOKE {column} FROM {alice}"));
+    }
+    shop.sweep().ok();
+    assert_eq!(shop.state(&id), "ended");
+    shop.dba(&format!("GRANT {column} TO {alice}"));
+    wire.delivers();
+    assert!(shop.reads("jitalice", "email"), "it came after all");
+    shop.audit_is_sound();
 }
 
-/// The server has the GRANT as a prepared statement, and is told later to carry it out.
-fn grant_is_late(shop: &Shop<'_>, proxy: &Proxy) {
-    proxy.breaks(Fault::Late {
-        words: &["GRANT SELECT"],
-        time: LATE,
-    });
-    ends_in_order(sweep(shop).spawn().expect("the program is there"));
+/// The ledger could take neither the announcement of the REVOKE nor its outcome.
+fn what_a_ledger_did_not_hear_of_takes_nothing_later(server: &Server) {
+    let shop = Shop::on(server);
+    let first = shop.lease(&alice(), "email", "2s");
+    let disk = SmallDisk::over(&shop.jit.path("var/lib/jit/ledger"), "16m");
+    std::thread::sleep(Duration::from_millis(2200));
+    disk.read_only(true);
+    let wire = Wire::to(&shop);
+    wire.sweep_is_given_up(&["REVOKE "]);
+    disk.read_only(false);
+    shop.sweep().ok();
+    assert_eq!(shop.state(&first), "ended");
+    let second = ask(&shop);
+    shop.sweep().ok();
+    wire.delivers();
+    assert!(shop.reads("jitalice", "email"), "it came after all");
+    assert_eq!(shop.state(&second), "active");
+    shop.audit_is_sound();
+    drop(disk);
+}
+
+fn ask(shop: &Shop<'_>) -> String {
+    shop.ask(&alice(), "email", "1h", &["--purpose", "support"])
+}
+
+/// A wire to the shop's server that one sweep goes by.
+struct Wire<'s> {
+    shop: &'s Shop<'s>,
+    proxy: Proxy,
+}
+
+impl<'s> Wire<'s> {
+    fn to(shop: &'s Shop<'s>) -> Self {
+        let proxy = Proxy::to(shop.server.host(), shop.server.port());
+        Self { shop, proxy }
+    }
+
+    /// A sweep whose statement is on its way for longer than it waits, and still on its way when this returns: on
+    /// Postgres the COMMIT, otherwise what has the prepared statement with these words carried out.
+    fn sweep_is_given_up(&self, words: &'static [&'static str]) {
+        let reach = "sslmode=disable&connect_timeout=2&statement_timeout=2s";
+        let [direct, wired] = self.shop.reach_at(&self.proxy.address(), reach);
+        let mut sweep = self.shop.jit.command(&cron(), &["sweep"]);
+        sweep
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        match self.shop.server.kind() {
+            Kind::Postgres => self.commit_is_late(sweep),
+            Kind::Mysql | Kind::Mariadb => {
+                self.proxy.breaks(Fault::Late { words, time: LATE });
+                ends_in_order(sweep.spawn().expect("the program is there"));
+            }
+        }
+        self.shop.edit("etc/config.yaml", &wired, &direct);
+    }
+
+    fn commit_is_late(&self, mut sweep: Command) {
+        let gate = self.shop.jit.path("gate");
+        let point = format!("postgres-uncommitted=wait:{}", gate.display());
+        let sweep = sweep.env("JIT_FAILPOINT", point).spawn();
+        let mut sweep = sweep.expect("the program is there");
+        assert!(self.proxy.falls_silent(&mut sweep), "it was not held");
+        self.proxy.breaks(Fault::Stall {
+            way: Way::There,
+            after: 0,
+            time: LATE,
+        });
+        std::fs::write(&gate, "").expect("our own folder");
+        ends_in_order(sweep);
+    }
+
+    /// What was held back arrives.
+    fn delivers(&self) {
+        let held = self.proxy.is_whole(Held::Arrives);
+        assert!(held > 0, "nothing was held back");
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }
