@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 /// Lower case without look-alikes: no `i`, `l`, `o`, `u`, `0`, `1`. Exactly 30 of them.
@@ -11,9 +11,9 @@ const ALPHABET: &[u8] = b"abcdefghjkmnpqrstvwxyz23456789";
 const LENGTH: usize = 8;
 
 /// Eight characters made from a hash of the submission, so that the operator can compute it again.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RequestId(String);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct RequestId([u8; LENGTH]);
 
 /// A text that is not an id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,22 +31,34 @@ impl RequestId {
         hash.update(content);
         let digest = hash.finalize();
         let mut number = u64::from_be_bytes(digest[..8].try_into().expect("a hash has 32 bytes"));
-        let mut text = String::with_capacity(LENGTH);
-        for _ in 0..LENGTH {
-            text.push(ALPHABET[(number % ALPHABET.len() as u64) as usize] as char);
+        Self(std::array::from_fn(|_| {
+            let letter = ALPHABET[(number % ALPHABET.len() as u64) as usize];
             number /= ALPHABET.len() as u64;
-        }
-        Self(text)
+            letter
+        }))
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Letters of the alphabet, which are one byte each.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestId({:?})", self.as_str())
+    }
+}
+
+impl Serialize for RequestId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
     }
 }
 
@@ -54,10 +66,9 @@ impl FromStr for RequestId {
     type Err = NotAnId;
 
     fn from_str(text: &str) -> Result<Self, NotAnId> {
-        if text.len() == LENGTH && is_prefix(text) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(NotAnId(text.chars().take(40).collect()))
+        match text.as_bytes().try_into() {
+            Ok(letters) if is_prefix(text) => Ok(Self(letters)),
+            _ => Err(NotAnId(text.chars().take(40).collect())),
         }
     }
 }
@@ -67,12 +78,6 @@ impl TryFrom<String> for RequestId {
 
     fn try_from(text: String) -> Result<Self, NotAnId> {
         text.parse()
-    }
-}
-
-impl From<RequestId> for String {
-    fn from(id: RequestId) -> Self {
-        id.0
     }
 }
 

@@ -1,4 +1,4 @@
-UPDATE lease_docs SET doc = :doc
+UPDATE OR ROLLBACK lease_docs SET doc = :doc
 WHERE number = (
   SELECT number FROM leases
   WHERE request = :request AND position = :position AND live IS NOT NULL

@@ -1,1 +1,1 @@
-INSERT INTO request_docs (number, doc) VALUES (?1, ?2)
+INSERT OR ROLLBACK INTO request_docs (number, doc) VALUES (?1, ?2)

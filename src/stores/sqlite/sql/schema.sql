@@ -4,6 +4,10 @@
 -- What moves has columns, and what stands is a document (JSON) in a table of its own: a move of a request or a lease
 -- writes some hundred bytes, and neither makes nor checks a document.
 --
+-- What is refused rolls the whole transaction back (ROLLBACK instead of ABORT), which every transaction of ours would do
+-- anyway: a statement that may fail alone keeps a copy of each page it touches, at every row written. A foreign key that
+-- is looked at with the COMMIT needs no such copy either.
+--
 -- States are told apart by CASE and not by IN: for each list of an IN SQLite makes a table, at every row written.
 
 CREATE TABLE ledger (
@@ -71,7 +75,7 @@ CREATE TABLE request_docs (
 
 CREATE TABLE leases (
   number INTEGER PRIMARY KEY,
-  request TEXT NOT NULL REFERENCES requests (id),
+  request TEXT NOT NULL REFERENCES requests (id) DEFERRABLE INITIALLY DEFERRED,
   position INTEGER NOT NULL,
   target TEXT NOT NULL,
   state TEXT NOT NULL CHECK (CASE state
@@ -153,21 +157,21 @@ CREATE TRIGGER requests_begin BEFORE INSERT ON requests
 WHEN NEW.state <> 'submitted'
   AND NOT EXISTS (SELECT 1 FROM moves WHERE was = 'submitted' AND becomes = NEW.state)
 BEGIN
-  SELECT RAISE(ABORT, 'law: a request cannot begin in that state');
+  SELECT RAISE(ROLLBACK, 'law: a request cannot begin in that state');
 END;
 
 CREATE TRIGGER requests_move BEFORE UPDATE OF state ON requests
 WHEN NEW.state <> OLD.state
   AND NOT EXISTS (SELECT 1 FROM moves WHERE was = OLD.state AND becomes = NEW.state)
 BEGIN
-  SELECT RAISE(ABORT, 'law: a request cannot move from that state to that one');
+  SELECT RAISE(ROLLBACK, 'law: a request cannot move from that state to that one');
 END;
 
 CREATE TRIGGER requests_stay_themselves BEFORE UPDATE OF number, id, requester, target, lapses_at ON requests
 WHEN NEW.number <> OLD.number OR NEW.id <> OLD.id OR NEW.requester <> OLD.requester OR NEW.target <> OLD.target
   OR NEW.lapses_at <> OLD.lapses_at
 BEGIN
-  SELECT RAISE(ABORT, 'law: a request keeps its id, requester, target and the time by which it lapses');
+  SELECT RAISE(ROLLBACK, 'law: a request keeps its id, requester, target and the time by which it lapses');
 END;
 
 -- The outcome of a final request may still be written; nothing else of it.
@@ -176,19 +180,19 @@ WHEN OLD.final AND (
   NEW.granted_at IS NOT OLD.granted_at OR NEW.expires_at IS NOT OLD.expires_at OR NEW.ended IS NOT OLD.ended
   OR NEW.ended_at IS NOT OLD.ended_at)
 BEGIN
-  SELECT RAISE(ABORT, 'law: a final request is never changed');
+  SELECT RAISE(ROLLBACK, 'law: a final request is never changed');
 END;
 
 CREATE TRIGGER requests_owe BEFORE UPDATE OF state ON requests
 WHEN NEW.final AND NOT OLD.final
   AND EXISTS (SELECT 1 FROM leases WHERE request = OLD.id AND live IS NOT NULL)
 BEGIN
-  SELECT RAISE(ABORT, 'law: a request is not final while a lease of it is live');
+  SELECT RAISE(ROLLBACK, 'law: a request is not final while a lease of it is live');
 END;
 
 CREATE TRIGGER requests_last BEFORE DELETE ON requests
 BEGIN
-  SELECT RAISE(ABORT, 'law: a request is never deleted');
+  SELECT RAISE(ROLLBACK, 'law: a request is never deleted');
 END;
 
 CREATE TRIGGER request_docs_stay BEFORE UPDATE ON request_docs
@@ -196,12 +200,12 @@ WHEN NEW.number <> OLD.number OR NOT EXISTS (
   SELECT 1 FROM requests
   WHERE number = OLD.number AND CASE state WHEN 'submitted' THEN 1 WHEN 'pending' THEN 1 WHEN 'approved' THEN 1 END)
 BEGIN
-  SELECT RAISE(ABORT, 'law: what was asked and approved is never changed once it is given or over');
+  SELECT RAISE(ROLLBACK, 'law: what was asked and approved is never changed once it is given or over');
 END;
 
 CREATE TRIGGER request_docs_last BEFORE DELETE ON request_docs
 BEGIN
-  SELECT RAISE(ABORT, 'law: what was asked is never deleted');
+  SELECT RAISE(ROLLBACK, 'law: what was asked is never deleted');
 END;
 
 -- Leases -------------------------------------------------------------------------------------------------------
@@ -210,13 +214,13 @@ CREATE TRIGGER leases_begin BEFORE INSERT ON leases
 WHEN (CASE NEW.state WHEN 'owed' THEN 1 WHEN 'held' THEN 1 WHEN 'disputed' THEN 1 END) IS NULL
   OR EXISTS (SELECT 1 FROM requests WHERE id = NEW.request AND final)
 BEGIN
-  SELECT RAISE(ABORT, 'law: a lease begins live, under a request that is not final');
+  SELECT RAISE(ROLLBACK, 'law: a lease begins live, under a request that is not final');
 END;
 
 CREATE TRIGGER leases_end_once BEFORE UPDATE ON leases
 WHEN OLD.live IS NULL
 BEGIN
-  SELECT RAISE(ABORT, 'law: a lease that has ended is never changed');
+  SELECT RAISE(ROLLBACK, 'law: a lease that has ended is never changed');
 END;
 
 CREATE TRIGGER leases_stay_themselves
@@ -225,23 +229,23 @@ WHEN NEW.number <> OLD.number OR NEW.request <> OLD.request OR NEW.position <> O
   OR NEW.target <> OLD.target OR NEW.key <> OLD.key
   OR NEW.expires_at > OLD.expires_at OR NEW.boot <> OLD.boot OR NEW.boot_due > OLD.boot_due
 BEGIN
-  SELECT RAISE(ABORT, 'law: a lease keeps its privilege, and never expires later');
+  SELECT RAISE(ROLLBACK, 'law: a lease keeps its privilege, and never expires later');
 END;
 
 CREATE TRIGGER leases_last BEFORE DELETE ON leases
 BEGIN
-  SELECT RAISE(ABORT, 'law: a lease is never deleted');
+  SELECT RAISE(ROLLBACK, 'law: a lease is never deleted');
 END;
 
 CREATE TRIGGER lease_docs_stay BEFORE UPDATE ON lease_docs
 WHEN NEW.number <> OLD.number OR NOT EXISTS (SELECT 1 FROM leases WHERE number = OLD.number AND live IS NOT NULL)
 BEGIN
-  SELECT RAISE(ABORT, 'law: a lease that has ended is never changed');
+  SELECT RAISE(ROLLBACK, 'law: a lease that has ended is never changed');
 END;
 
 CREATE TRIGGER lease_docs_last BEFORE DELETE ON lease_docs
 BEGIN
-  SELECT RAISE(ABORT, 'law: a lease is never deleted');
+  SELECT RAISE(ROLLBACK, 'law: a lease is never deleted');
 END;
 
 -- The trail, and what is kept for ever -------------------------------------------------------------------------
@@ -249,57 +253,57 @@ END;
 CREATE TRIGGER events_follow BEFORE INSERT ON events
 WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM events)
 BEGIN
-  SELECT RAISE(ABORT, 'law: events are numbered without a gap');
+  SELECT RAISE(ROLLBACK, 'law: events are numbered without a gap');
 END;
 
 CREATE TRIGGER events_unchanged BEFORE UPDATE ON events
 BEGIN
-  SELECT RAISE(ABORT, 'law: an event is never changed');
+  SELECT RAISE(ROLLBACK, 'law: an event is never changed');
 END;
 
 CREATE TRIGGER events_last BEFORE DELETE ON events
 BEGIN
-  SELECT RAISE(ABORT, 'law: an event is never deleted');
+  SELECT RAISE(ROLLBACK, 'law: an event is never deleted');
 END;
 
 CREATE TRIGGER submissions_unchanged BEFORE UPDATE ON submissions
 BEGIN
-  SELECT RAISE(ABORT, 'law: a submission is never changed');
+  SELECT RAISE(ROLLBACK, 'law: a submission is never changed');
 END;
 
 CREATE TRIGGER submissions_last BEFORE DELETE ON submissions
 BEGIN
-  SELECT RAISE(ABORT, 'law: a submission is never deleted');
+  SELECT RAISE(ROLLBACK, 'law: a submission is never deleted');
 END;
 
 CREATE TRIGGER texts_unchanged BEFORE UPDATE ON texts
 BEGIN
-  SELECT RAISE(ABORT, 'law: a text is never changed');
+  SELECT RAISE(ROLLBACK, 'law: a text is never changed');
 END;
 
 CREATE TRIGGER texts_last BEFORE DELETE ON texts
 BEGIN
-  SELECT RAISE(ABORT, 'law: a text is never deleted');
+  SELECT RAISE(ROLLBACK, 'law: a text is never deleted');
 END;
 
 CREATE TRIGGER holds_resume_once BEFORE UPDATE ON holds
 WHEN OLD.resumed_at IS NOT NULL OR NEW.number <> OLD.number
 BEGIN
-  SELECT RAISE(ABORT, 'law: a hold that was resumed is never changed');
+  SELECT RAISE(ROLLBACK, 'law: a hold that was resumed is never changed');
 END;
 
 CREATE TRIGGER holds_last BEFORE DELETE ON holds
 BEGIN
-  SELECT RAISE(ABORT, 'law: a hold is never deleted');
+  SELECT RAISE(ROLLBACK, 'law: a hold is never deleted');
 END;
 
 CREATE TRIGGER ledger_stays_itself BEFORE UPDATE ON ledger
 WHEN NEW.id <> OLD.id
 BEGIN
-  SELECT RAISE(ABORT, 'law: a ledger keeps its id');
+  SELECT RAISE(ROLLBACK, 'law: a ledger keeps its id');
 END;
 
 CREATE TRIGGER ledger_last BEFORE DELETE ON ledger
 BEGIN
-  SELECT RAISE(ABORT, 'law: a ledger is never deleted');
+  SELECT RAISE(ROLLBACK, 'law: a ledger is never deleted');
 END;
