@@ -125,7 +125,8 @@ impl World {
         }
         // Here a row has no giver that is certain. What a DBA touched may be said to be disputed, and stays until a
         // person settles it; where it cannot be told, it is taken. What is disputed of one request is of all. But what a
-        // DBA has granted too while it was leased must be said to be disputed.
+        // DBA has granted too while it was leased must be said to be disputed, and the last lease of it with the others:
+        // one that was given after that and is over before them leaves it to them.
         let (touched, settled, doubled) = match self.requests[nth].leases.get(key) {
             Some(Lease::Live {
                 touched,
@@ -136,13 +137,11 @@ impl World {
             _ => (false, false, false),
         };
         let there = self.cells().iter().any(|(_, cell)| cell == key);
-        let touched = touched
-            || self.requests.iter().any(|other| {
-                matches!(
-                    other.leases.get(key),
-                    Some(Lease::Disputed { settled: false })
-                )
-            });
+        let disputed = |lease: &Lease| matches!(lease, Lease::Disputed { settled: false });
+        let is_doubled = |lease: &Lease| matches!(lease, Lease::Live { doubled: true, .. });
+        let mut all = self.requests.iter().filter_map(|r| r.leases.get(key));
+        let doubled = doubled || !covered && all.clone().any(|l| disputed(l) || is_doubled(l));
+        let touched = touched || all.any(disputed);
         let row = self.ours.contains(key) || self.standing.contains(key);
         if doubled && row && there {
             return Worlds::from([with(Lease::Disputed { settled: false }, true)]);
@@ -465,19 +464,6 @@ impl World {
                     }))
         });
         if possible {
-            // What a DBA has granted too is so for whoever shares it.
-            for key in &keys {
-                let others = self
-                    .requests
-                    .iter()
-                    .filter_map(|other| other.leases.get(key));
-                let any = others
-                    .clone()
-                    .any(|lease| matches!(lease, Lease::Live { doubled: true, .. }));
-                if let Some(Lease::Live { doubled, .. }) = world.requests[nth].leases.get_mut(key) {
-                    *doubled |= any;
-                }
-            }
             world.ours.extend(keys);
             world.requests[nth].state = State::Active;
         } else {
