@@ -151,6 +151,9 @@ pub(super) async fn terminate(
     link: &Link,
     backends: &[Backend],
 ) -> Result<BTreeMap<i32, String>, EngineError> {
+    if backends.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let sends = backends.iter().map(Backend::end).collect();
     let answers = link.pipeline(sends).await;
     crate::failpoint::reach("postgres-session-ended");
