@@ -78,7 +78,8 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
         for group in &groups {
             ui::note(&ui::hanging("--", &group.by, 3))?;
             for statement in &group.statements {
-                ui::note(&ui::hanging("  ", statement, 4))?;
+                let lines: Vec<&str> = statement.lines().map(str::trim).collect();
+                ui::note(&ui::hanging("  ", &lines.join(" "), 4))?;
             }
             engine.run(&group.statements).await.map_err(|error| {
                 let refused = matches!(error, EngineError::Refused { .. });

@@ -59,7 +59,7 @@ fn request() -> RequestId {
     RequestId::of_submission(0, &unique().to_be_bytes())
 }
 
-/// Has setup's statements run by the superuser; `all` with the part for `sessions: end`.
+/// Has setup's statements run by the superuser.
 fn set_up(server: &Server, needs: &Needs) {
     let runtime = runtime();
     runtime.block_on(async {
@@ -73,14 +73,10 @@ fn set_up(server: &Server, needs: &Needs) {
 }
 
 impl<'s> Shop<'s> {
+    /// With a database and a table `c` of its own.
     fn open(server: &'s Server) -> Self {
-        Self::with(server, "shop", "c", false)
-    }
-
-    /// With a database and a table of these names, the database made unique.
-    fn with(server: &'s Server, database: &str, table: &str, end_sessions: bool) -> Self {
-        let database = format!("{database}_{}", unique());
-        let full = format!("{}.{}", quoted(&database), quoted(table));
+        let database = format!("shop_{}", unique());
+        let full = format!("{}.c", quoted(&database));
         server.run(
             "",
             &format!(
@@ -92,9 +88,8 @@ impl<'s> Shop<'s> {
         let jit = server.account("jit", "");
         let alice = server.account("alice", "");
         let needs = Needs {
-            tables: vec![(TableName::new(database.clone(), table), Vec::new())],
+            tables: vec![(TableName::new(database.clone(), "c"), Vec::new())],
             login: Grantee(jit.user.clone()),
-            end_sessions,
             ..Needs::default()
         };
         set_up(server, &needs);

@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod connections;
 mod crash;
+mod crowded;
 mod demo;
 mod engine_mysql;
 mod engine_postgres;

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use mysql_async::{Params, Value};
 
 use super::connection::Link;
+use super::holdings;
 use super::observe;
 use super::render;
 use super::rights::Rights;
 use super::sessions;
+use super::setup;
 use crate::access::TableName;
 use crate::engines::{EngineError, Finding, Needs, tls};
 
@@ -51,7 +53,29 @@ pub(super) async fn check(link: &mut Link, needs: &Needs) -> Result<Vec<Finding>
             )
         }),
     });
+    findings.push(connections(link).await?);
     Ok(findings)
+}
+
+/// Whether somebody can keep us out by opening every connection that there is. No fault of the target, since every
+/// server comes so: but to be known, with what to do.
+async fn connections(link: &mut Link) -> Result<Finding, EngineError> {
+    let (me, mariadb) = (link.server().me.clone(), link.server().is_mariadb());
+    let held = holdings::everywhere(link, &me).await?;
+    let kept = held.contains(setup::connection_admin(mariadb)) || held.contains("SUPER");
+    Ok(Finding {
+        ok: true,
+        what: "connections".to_owned(),
+        saw: match kept {
+            true => "one is kept for us, whoever opens all others".to_owned(),
+            false => format!(
+                "whoever opens all of them keeps us out, and what should be taken stays until they leave. Against \
+                 that: {}",
+                setup::let_in(&me, mariadb)
+            ),
+        },
+        cure: None,
+    })
 }
 
 fn protection(link: &Link) -> Vec<Finding> {

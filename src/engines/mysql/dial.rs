@@ -143,6 +143,9 @@ fn refusal(
         _ => false,
     };
     if !denies {
+        if matches!(&error, Error::Server(error) if error.code == 1040) {
+            why += "; for the next time, `jit doctor` says how one is kept for jit";
+        }
         return unreachable(endpoint, why);
     }
     if !has_password {

@@ -50,8 +50,6 @@ async fn looked(
     let rows = observe::table_rows(link, &system.collect()).await?;
     let user = BTreeSet::from([TableName::new("mysql", "user")]);
     let columns = observe::column_rows(link, &user).await?;
-    let grants = format!("SHOW GRANTS FOR {}", quote::account(account));
-    let lines: Vec<(String,)> = observe::read(link, &grants, Params::Empty).await?;
     Ok(Holdings {
         seen: rows
             .into_iter()
@@ -64,13 +62,26 @@ async fn looked(
             .flatten()
             .map(|row| row.column.to_lowercase())
             .collect(),
-        everywhere: lines
-            .iter()
-            .flat_map(|(line,)| of_everything(line))
-            .collect(),
+        everywhere: everywhere(link, account).await?,
         account: Some(account.clone()),
         rights,
     })
+}
+
+/// What an account holds on `*.*` itself, in the server's words.
+///
+/// # Errors
+/// Those of the server; `Refused` where we may not see it.
+pub(super) async fn everywhere(
+    link: &mut Link,
+    account: &Account,
+) -> Result<HashSet<String>, EngineError> {
+    let grants = format!("SHOW GRANTS FOR {}", quote::account(account));
+    let lines: Vec<(String,)> = observe::read(link, &grants, Params::Empty).await?;
+    Ok(lines
+        .iter()
+        .flat_map(|(line,)| of_everything(line))
+        .collect())
 }
 
 /// The privileges of a line of SHOW GRANTS that is about everything.

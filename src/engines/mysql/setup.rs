@@ -57,8 +57,7 @@ pub(super) async fn setup(
             None => Holdings::default(),
         };
         let exists = user.is_some();
-        let end_sessions = needs.end_sessions;
-        return Ok(make(&login, exists, &tables, mariadb, end_sessions, &held));
+        return Ok(make(&login, exists, &tables, mariadb, &held));
     }
     match user {
         None => Ok(Vec::new()),
@@ -84,13 +83,28 @@ fn seen(mariadb: bool) -> &'static [&'static str] {
     }
 }
 
+const WHY_LET_IN: &str = "/* or whoever opens all connections keeps jit out */";
+
+/// Who has it may open one connection more than all others, and end their sessions.
+pub(super) fn connection_admin(mariadb: bool) -> &'static str {
+    match mariadb {
+        true => "CONNECTION ADMIN",
+        false => "CONNECTION_ADMIN",
+    }
+}
+
+/// What gives an account that right.
+pub(super) fn let_in(login: &Account, mariadb: bool) -> String {
+    let (right, to) = (connection_admin(mariadb), quote::account(login));
+    format!("GRANT {right} ON *.* TO {to}")
+}
+
 /// What is missing, by who must run it.
 fn make(
     login: &Account,
     exists: bool,
     tables: &BTreeSet<TableName>,
     mariadb: bool,
-    end_sessions: bool,
     held: &Holdings,
 ) -> Vec<SetupGroup> {
     let to = quote::account(login);
@@ -131,15 +145,10 @@ fn make(
             .map(|table| render::hand_out(table, login))
             .collect(),
     );
-    let ending = if mariadb {
-        "CONNECTION ADMIN"
-    } else {
-        "CONNECTION_ADMIN"
-    };
-    if end_sessions && !held.everywhere(ending) {
+    if !held.everywhere(connection_admin(mariadb)) {
         group(
-            "an administrator, because a policy says `sessions: end`",
-            vec![format!("GRANT {ending} ON *.* TO {to}")],
+            "an administrator with this right",
+            vec![format!("{WHY_LET_IN} {}", let_in(login, mariadb))],
         );
     }
     groups
@@ -164,7 +173,7 @@ mod tests {
         for mariadb in [false, true] {
             let held = Holdings::default();
             let jit = Account::new("jit", "%");
-            let groups = make(&jit, false, &tables, mariadb, true, &held);
+            let groups = make(&jit, false, &tables, mariadb, &held);
             for statement in groups.iter().flat_map(|group| &group.statements) {
                 for forbidden in ["authentication_string", "User_attributes", "global_priv"] {
                     assert!(!statement.contains(forbidden), "{statement}");

@@ -8,6 +8,7 @@ use super::identity::{Answered, get};
 use super::link::Link;
 use super::quote;
 
+pub mod connections;
 mod holding;
 mod roles;
 
@@ -45,6 +46,7 @@ pub async fn check(
     findings.push(holding::no_more(&seen, needs));
     findings.extend(roles::becoming(&seen, answered));
     findings.push(sessions(&seen, needs));
+    findings.extend(connections::connections(link, &seen, needs).await?);
     if let Some(row) = rows.first() {
         findings.extend(triggers(get(row, 3)?));
     }

@@ -156,6 +156,9 @@ fn refusal(
         // connections) say that it cannot be had now.
         let code = db.code().code();
         if !(code.starts_with("28") || code == "3D000" || code == "42501") {
+            if code == "53300" {
+                why += "; for the next time, `jit doctor` says how one is kept for jit";
+            }
             return EngineError::Unreachable { address: at, why };
         }
         if address.client_certificate.is_none() && why.contains("client certificate") {

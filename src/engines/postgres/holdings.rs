@@ -242,6 +242,12 @@ impl Holdings {
             .any(|of| of.role_name == "pg_signal_backend" && (of.may_set || of.inherits))
     }
 
+    /// Whether our login may use what `reserved_connections` keeps. By inheriting: it must be known before it can SET ROLE.
+    pub fn may_use_reserved(&self) -> bool {
+        self.others(self.login.as_ref())
+            .any(|of| of.role_name == "pg_use_reserved_connections" && of.inherits)
+    }
+
     /// Whether it must be able to: for a policy, or because a REVOKE waits for locks that others can hold.
     pub fn must_signal(&self, needs: &Needs) -> bool {
         needs.end_sessions || self.version.revoke_takes_table_lock()

@@ -44,6 +44,11 @@ impl Version {
         self.0 >= 160_000
     }
 
+    /// 16 and later: connections can be kept for members of `pg_use_reserved_connections`.
+    pub fn has_reserved_connections(self) -> bool {
+        self.0 >= 160_000
+    }
+
     /// 18 and later: GRANT and REVOKE take a lock on the table, and wait for whoever has it for himself. Before, they
     /// take none.
     pub fn revoke_takes_table_lock(self) -> bool {

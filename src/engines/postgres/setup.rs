@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::access::{ColumnName, TableName};
 use crate::engines::{EngineError, Needs, SetupGroup};
 
+use super::check::connections;
 use super::claim::{self, Mark};
 use super::holdings::{Held, Holdings, Object};
 use super::quote::{self, BadName};
@@ -56,6 +57,16 @@ pub fn setup(seen: &Holdings, needs: &Needs) -> Result<Vec<SetupGroup>, EngineEr
     }
     if seen.must_signal(needs) && !seen.may_signal() {
         groups.add("a superuser", vec![signal_statement(seen, &login)]);
+    }
+    if seen.version.has_reserved_connections() && !seen.may_use_reserved() {
+        groups.add(
+            "a superuser",
+            vec![format!(
+                "/* Whoever opens all other connections shall not keep jit out. It takes effect with\n   \
+                 reserved_connections above 0. */\n{}",
+                connections::statement(&login.to_string())
+            )],
+        );
     }
     for (owner, statements) in missing(seen, needs)? {
         groups.add(&owner, statements);

@@ -573,20 +573,12 @@ pub fn mysql(book: &mut Book, server: &Server) {
     fs::write(&secret, "wrong").expect("root may");
     desk.fails("A wrong password", &cron(), &["sweep"]);
     fs::write(&secret, &password).expect("root may");
-    desk.shop.edit(
-        "etc/policies/shop.yaml",
-        "max: 1h",
-        "max: 1h\n        sessions: end",
-    );
-    desk.fails("Set up by who may not", &cron(), &["setup", "--apply"]);
-    desk.shop.edit(
-        "etc/policies/shop.yaml",
-        "max: 1h\n        sessions: end",
-        "max: 1h",
-    );
-    let admin = desk.shop.account("jitadmin");
+    let jit = desk.shop.account("jitadmin");
     desk.shop
-        .dba(&format!("REVOKE ALL PRIVILEGES, GRANT OPTION FROM {admin}"));
+        .dba(&format!("REVOKE CONNECTION_ADMIN ON *.* FROM {jit}"));
+    desk.fails("Set up by who may not", &cron(), &["setup", "--apply"]);
+    desk.shop
+        .dba(&format!("REVOKE ALL PRIVILEGES, GRANT OPTION FROM {jit}"));
     let id = desk
         .shop
         .ask(&bob(), "email", "1h", &["--purpose", "support"]);

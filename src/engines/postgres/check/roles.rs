@@ -32,10 +32,13 @@ pub(super) fn login(seen: &Holdings, needs: &Needs) -> Vec<Finding> {
         ));
     }
     for of in seen.others(Some(role)) {
-        // These let it see and end sessions: for `sessions: end`, and for REVOKEs on 18 and later.
+        // These let it see and end sessions: for `sessions: end`, and for REVOKEs on 18 and later; and connect.
         let about_sessions = matches!(
             of.role_name.as_str(),
-            "pg_signal_backend" | "pg_read_all_stats" | "pg_monitor"
+            "pg_signal_backend"
+                | "pg_read_all_stats"
+                | "pg_monitor"
+                | "pg_use_reserved_connections"
         );
         if !about_sessions {
             findings.push(wrong(

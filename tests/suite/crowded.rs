@@ -1,0 +1,116 @@
+//! Law 9: who opens every connection that there is keeps nobody's column open.
+
+use crate::support::client::Session;
+use crate::support::on_every_server_and_postgres_18;
+use crate::support::people::{alice, cron};
+use crate::support::server::{Kind, Server};
+use crate::support::shop::Shop;
+
+on_every_server_and_postgres_18!(
+    a_login_that_holds_every_connection_stops_no_revoke,
+    where_none_is_kept_for_jit_that_is_loud_and_doctor_says_the_cure,
+);
+
+/// A server that only few can use at once. `kept`: where the server can, some of it only by who has the right to.
+fn small(server: &Server, kept: bool) -> Server {
+    let mut options = match server.kind() {
+        Kind::Postgres => vec!["max_connections=12", "superuser_reserved_connections=2"],
+        Kind::Mysql | Kind::Mariadb => vec!["--max-connections=10"],
+    };
+    if kept && server.major() >= 16 && server.kind() == Kind::Postgres {
+        options.push("reserved_connections=2");
+    }
+    server.another(&options)
+}
+
+/// Every connection that alice gets.
+fn all(shop: &Shop<'_>) -> Vec<Session> {
+    let login = shop.as_account("jitalice");
+    let mut sessions = Vec::new();
+    loop {
+        match shop.server.session(&login) {
+            Ok(session) => sessions.push(session),
+            Err(refused) => {
+                // Too many, of all or of hers.
+                assert!(
+                    ["53300", "1040"].contains(&refused.code.as_str()),
+                    "{refused}"
+                );
+                return sessions;
+            }
+        }
+        assert!(sessions.len() < 50, "they never end");
+    }
+}
+
+fn a_login_that_holds_every_connection_stops_no_revoke(server: &Server) {
+    let own = small(server, true);
+    let shop = Shop::on(&own);
+    if own.kind() == Kind::Postgres && own.major() < 16 {
+        for name in ["alice", "bob", "carol", "dave", "mallory"] {
+            let account = shop.account(&format!("jit{name}"));
+            shop.dba(&format!("ALTER ROLE {account} CONNECTION LIMIT 5"));
+        }
+    }
+    let doctor = shop.jit(&cron(), &["doctor"]).ok();
+    let line = line_about_connections(&doctor.out);
+    assert!(
+        line.contains("for us") || line.contains("no account"),
+        "{line}"
+    );
+    let id = shop.lease(&alice(), "email", "1h");
+    let mut sessions = all(&shop);
+    let reads = format!("SELECT email FROM {}", shop.table("customers"));
+    for session in &mut sessions {
+        session.sql(&reads).expect("she may");
+    }
+    shop.jit(&alice(), &["return", &id]).ok();
+    shop.sweep().ok();
+    assert_eq!(shop.state(&id), "ended");
+    for session in &mut sessions {
+        assert!(session.sql(&reads).is_err(), "she reads on");
+    }
+}
+
+fn where_none_is_kept_for_jit_that_is_loud_and_doctor_says_the_cure(server: &Server) {
+    let own = small(server, false);
+    let shop = Shop::on(&own);
+    let (right, cure) = match own.kind() {
+        Kind::Postgres if own.major() >= 16 => (None, "reserved_connections"),
+        Kind::Postgres => (None, "CONNECTION LIMIT"),
+        Kind::Mysql => (Some("CONNECTION_ADMIN"), "GRANT CONNECTION_ADMIN"),
+        Kind::Mariadb => (Some("CONNECTION ADMIN"), "GRANT CONNECTION ADMIN"),
+    };
+    if let Some(right) = right {
+        let jit = shop.account("jitadmin");
+        shop.dba(&format!("REVOKE {right} ON *.* FROM {jit}"));
+    }
+    let doctor = shop.jit(&cron(), &["doctor"]).ok();
+    let line = line_about_connections(&doctor.out);
+    assert!(line.contains(cure), "{line}");
+    let id = shop.lease(&alice(), "email", "1h");
+    let sessions = all(&shop);
+    shop.jit(&alice(), &["return", &id]).ok();
+    let kept_out = shop.sweep();
+    assert_eq!(kept_out.code, 6, "overdue: {kept_out}");
+    assert!(kept_out.err.contains("jit doctor"), "{kept_out}");
+    drop(sessions);
+    // The server notices a little later.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    shop.sweep().ok();
+    assert_eq!(shop.state(&id), "ended");
+    assert!(!shop.reads("jitalice", "email"));
+}
+
+/// With what follows it, in one line.
+fn line_about_connections(doctor: &str) -> String {
+    let words: Vec<&str> = doctor.split_whitespace().collect();
+    let at = words.iter().position(|word| *word == "connections");
+    let at = at.unwrap_or_else(|| panic!("nothing of connections: {doctor}"));
+    words[at..]
+        .iter()
+        .take(60)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
