@@ -105,6 +105,10 @@ fn a_session_that_may_not_be_ended_says_so(server: &Server) {
         false => "CONNECTION_ADMIN",
     };
     shop.root(&format!("REVOKE {right} ON *.* FROM {{jit}}"));
+    // A session keeps what its account had when it began.
+    let address = address(server, &shop.jit);
+    let again = jit::engines::connect(&address);
+    shop.engine = shop.runtime.block_on(again).unwrap();
     let leased = shop.lease(&["email"]);
     let mut alice = server.session(&shop.alice).unwrap();
     let found = shop
