@@ -1,10 +1,10 @@
 //! Law 9: who opens every connection that there is keeps nobody's column open.
 
 use crate::support::client::Session;
-use crate::support::on_every_server_and_postgres_18;
 use crate::support::people::{alice, cron};
 use crate::support::server::{Kind, Server};
 use crate::support::shop::Shop;
+use crate::support::{on_each_postgres, on_every_server_and_postgres_18, on_mysql_and_mariadb};
 
 on_every_server_and_postgres_18!(
     a_login_that_holds_every_connection_stops_no_revoke,
@@ -113,4 +113,67 @@ fn line_about_connections(doctor: &str) -> String {
         .copied()
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+on_mysql_and_mariadb!(a_login_that_has_prepared_all_that_can_be_prepared_stops_nothing);
+on_each_postgres!(a_login_that_holds_every_lock_there_is_room_for_stops_no_revoke);
+
+/// One number for the whole server, which every login may use up.
+fn a_login_that_has_prepared_all_that_can_be_prepared_stops_nothing(server: &Server) {
+    let own = server.another(&["--max-prepared-stmt-count=200"]);
+    let shop = Shop::on(&own);
+    let id = shop.lease(&alice(), "email", "1h");
+    let mut session = own
+        .session(&shop.as_account("jitmallory"))
+        .expect("a login");
+    let mut prepared = 0;
+    let refused = loop {
+        match session.sql(&format!("PREPARE p{prepared} FROM 'SELECT 1'")) {
+            Ok(_) => prepared += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(
+        (refused.code.as_str(), prepared),
+        ("1461", 200),
+        "{refused}"
+    );
+    shop.jit(&alice(), &["return", &id]).ok();
+    shop.sweep().ok();
+    assert_eq!(shop.state(&id), "ended");
+    assert!(!shop.reads("jitalice", "email"));
+    shop.jit(&cron(), &["doctor"]).ok();
+    let again = shop.lease(&alice(), "email", "1h");
+    assert_eq!(shop.state(&again), "active");
+    drop(session);
+}
+
+/// The server's table of locks has room for so many of all sessions together.
+fn a_login_that_holds_every_lock_there_is_room_for_stops_no_revoke(server: &Server) {
+    let own = server.another(&[
+        "max_connections=20",
+        "max_locks_per_transaction=10",
+        "max_prepared_transactions=0",
+    ]);
+    let shop = Shop::on(&own);
+    let id = shop.lease(&alice(), "email", "1h");
+    let mut session = own
+        .session(&shop.as_account("jitmallory"))
+        .expect("a login");
+    let refused = loop {
+        if let Err(refused) = session.sql("SELECT count(pg_advisory_lock((random() * 1e15)::int8)) FROM generate_series(1, 100) n") {
+            break refused;
+        }
+    };
+    while session
+        .sql("SELECT pg_advisory_lock((random() * 1e15)::int8)")
+        .is_ok()
+    {}
+    assert_eq!(refused.code, "53200", "{refused}");
+    shop.jit(&alice(), &["return", &id]).ok();
+    let out = shop.sweep();
+    eprintln!("{out}");
+    assert_eq!(shop.state(&id), "ended");
+    assert!(!shop.reads("jitalice", "email"));
+    drop(session);
 }

@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Error, Params, Row};
 
+use super::ask::ask;
 use super::dial::{Line, Server, dial, in_words};
 use crate::engines::EngineError;
 use crate::engines::address::Address;
@@ -107,7 +108,6 @@ impl Link {
         done
     }
 
-    /// As a prepared statement, which can be only one: text queries would take several.
     async fn send(&mut self, sql: &str, params: Params) -> Result<Vec<Row>, EngineError> {
         let address = self.shown();
         let Some(line) = &mut self.line else {
@@ -117,8 +117,11 @@ impl Link {
             });
         };
         let started = Instant::now();
-        let answer =
-            tokio::time::timeout(self.address.statement_timeout, line.conn.exec(sql, params)).await;
+        let answer = tokio::time::timeout(
+            self.address.statement_timeout,
+            ask(&mut line.conn, sql, params),
+        )
+        .await;
         if self.address.verbose {
             say(&address, sql, started.elapsed(), answer.is_ok());
         }

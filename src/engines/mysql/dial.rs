@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::account::{Account, user_of};
+use super::ask::ask;
 use super::relay::Relay;
 use super::render::RevokeWords;
 use crate::access::{Grantee, ServerIdentity};
@@ -209,18 +210,17 @@ async fn prepare(
     // The server gives up before we do, so that an answer says what became of a statement.
     let ours = address.statement_timeout.as_secs_f64();
     let lock = ((ours / 2.0) as u64).clamp(1, 5);
-    let settings = if mariadb {
-        conn.exec_drop(
+    let (settings, limits) = match mariadb {
+        true => (
             include_str!("sql/session_mariadb.sql"),
-            (lock, lock, ours * 0.8),
-        )
-    } else {
-        conn.exec_drop(
+            (lock, lock, ours * 0.8).into(),
+        ),
+        false => (
             include_str!("sql/session_mysql.sql"),
-            (lock, lock, (ours * 800.0) as u64),
-        )
+            (lock, lock, (ours * 800.0) as u64).into(),
+        ),
     };
-    settings.await.map_err(failed)?;
+    ask(conn, settings, limits).await.map_err(failed)?;
     conn.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE")
         .await
         .map_err(failed)?;

@@ -7,6 +7,7 @@
 
 mod account;
 mod aftermath;
+mod ask;
 mod caveats;
 mod check;
 mod connection;
