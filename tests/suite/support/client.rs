@@ -227,6 +227,8 @@ async fn ask_mysql(conn: &mut mysql_async::Conn, text: &str) -> Result<Rows, Ref
             last = rows.into_iter().map(as_text).collect();
         }
         if result.is_empty() {
+            // Says what a later statement was refused with.
+            result.drop_result().await?;
             return Ok(last);
         }
     }
