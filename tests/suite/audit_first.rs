@@ -135,6 +135,7 @@ on_every_server!(
     the_intent_is_in_the_file_before_the_grant,
     due_revokes_are_sent_with_a_ledger_on_a_read_only_disk,
     due_revokes_are_sent_with_a_ledger_on_a_full_disk,
+    due_revokes_are_sent_with_a_ledger_where_no_file_can_be_made,
 );
 
 fn no_audit_no_access_and_a_revoke_does_not_wait(server: &Server) {
@@ -150,6 +151,7 @@ on_postgres!(
     not_on_a_full_disk,
     a_grant_that_only_awaits_the_audit_file_is_loud,
     the_reserve_lets_a_revoke_be_recorded_on_a_full_disk,
+    the_reserve_lets_a_revoke_be_recorded_where_no_file_can_be_made,
     a_file_edited_behind_our_back_takes_no_intent,
 );
 
@@ -235,7 +237,7 @@ fn the_intent_is_in_the_file_before_the_grant(server: &Server) {
 fn due_with(server: &Server, spoil: impl FnOnce(&SmallDisk), heal: impl FnOnce(&SmallDisk)) {
     let shop = Shop::on(server);
     let id = shop.lease(&alice(), "email", "2s");
-    let disk = SmallDisk::over(&shop.jit.path("var/lib/jit/ledger"), "16m");
+    let disk = SmallDisk::over(&shop.jit.path("var/lib/jit/ledger"), "16m,nr_inodes=100");
     std::thread::sleep(Duration::from_millis(2200));
     spoil(&disk);
     let output = shop.sweep();
@@ -278,18 +280,43 @@ fn due_revokes_are_sent_with_a_ledger_on_a_full_disk(server: &Server) {
     );
 }
 
-fn the_reserve_lets_a_revoke_be_recorded_on_a_full_disk(server: &Server) {
+/// Room enough, but for no more files: whoever may write on that disk can make as many as it takes.
+fn due_revokes_are_sent_with_a_ledger_where_no_file_can_be_made(server: &Server) {
+    due_with(
+        server,
+        |disk| {
+            let _ = fs::remove_file(disk.path("reserve"));
+            disk.take_every_inode();
+        },
+        SmallDisk::give_every_inode_back,
+    );
+}
+
+/// Everything has to be recorded, whatever `spoil` makes of the ledger's small disk.
+fn recorded_with(server: &Server, spoil: impl FnOnce(&SmallDisk), heal: impl FnOnce(&SmallDisk)) {
     let shop = Shop::on(server);
     let id = shop.lease(&alice(), "email", "2s");
-    let disk = SmallDisk::over(&shop.jit.path("var/lib/jit/ledger"), "16m");
+    let disk = SmallDisk::over(&shop.jit.path("var/lib/jit/ledger"), "16m,nr_inodes=100");
     std::thread::sleep(Duration::from_millis(2200));
-    disk.fill();
+    spoil(&disk);
     shop.sweep().ok();
     assert_eq!(shop.state(&id), "ended");
     assert!(!shop.reads("jitalice", "email"));
-    disk.empty();
+    heal(&disk);
     every_line_once(&shop);
     drop(disk);
+}
+
+fn the_reserve_lets_a_revoke_be_recorded_on_a_full_disk(server: &Server) {
+    recorded_with(server, SmallDisk::fill, SmallDisk::empty);
+}
+
+fn the_reserve_lets_a_revoke_be_recorded_where_no_file_can_be_made(server: &Server) {
+    recorded_with(
+        server,
+        SmallDisk::take_every_inode,
+        SmallDisk::give_every_inode_back,
+    );
 }
 
 /// The file's last line is not the ledger's: it may be evidence, so nothing is written to it, and nothing granted.

@@ -22,7 +22,12 @@ impl SqliteLedger {
         if self.access == open::Access::ReadOnly {
             return Err(StoreError::Unwritable {
                 path: self.shown(),
-                why: "its file system is read-only".into(),
+                why: match open::is_read_only(&self.path) {
+                    true => "its file system is read-only".into(),
+                    false => {
+                        "no file can be made beside it; is the disk full, or out of inodes?".into()
+                    }
+                },
             });
         }
         let once = || {

@@ -23,7 +23,8 @@ pub(super) enum Access {
     Shared,
     /// The shared index of the write-ahead log could not be made (a full disk): kept in memory, others locked out.
     Exclusive,
-    /// On a read-only file system, where nobody can write, and for a glance: without any lock.
+    /// Where nobody can write (a read-only file system, or one on which not even the log can be made), and for a
+    /// glance: without any lock.
     ReadOnly,
 }
 
@@ -47,6 +48,14 @@ impl SqliteLedger {
             } else {
                 Access::Exclusive
             };
+            attempt = self::attempt(&path, access);
+        }
+        if access == Access::Exclusive
+            && matches!(&attempt, Err(fault) if fault.may_be_full())
+            && !has_log(&path)
+        {
+            // Without a log the file is whole, and nobody is writing.
+            access = Access::ReadOnly;
             attempt = self::attempt(&path, access);
         }
         let (connection, id) = attempt.map_err(|fault| fault.told(&path, Doing::Reading))?;
@@ -187,13 +196,17 @@ fn attempt(path: &Path, access: Access) -> Result<(Connection, LedgerId), Fault>
     Ok((connection, LedgerId(id)))
 }
 
+/// Whether there is a write-ahead log with something in it.
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    fs::metadata(&log).is_ok_and(|data| data.len() > 0)
+}
+
 /// Without locks (sqlite.org/uri.html), which nobody needs where nobody can write. Where there is no write-ahead
 /// log, SQLite would want to make one, unless it is told that the file never changes; where there is one, that would
 /// leave it unread.
 fn read_only_uri(path: &Path) -> String {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let has_log = fs::metadata(&log).is_ok_and(|data| data.len() > 0);
     let mut uri = String::from("file:");
     for &byte in path.as_os_str().as_bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_') {
@@ -204,7 +217,7 @@ fn read_only_uri(path: &Path) -> String {
         }
     }
     uri.push_str("?vfs=unix-none");
-    if !has_log {
+    if !has_log(path) {
         uri.push_str("&immutable=1");
     }
     uri
@@ -231,7 +244,7 @@ pub(super) fn prepare(connection: &Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-fn is_read_only(path: &Path) -> bool {
+pub(super) fn is_read_only(path: &Path) -> bool {
     statvfs(path).is_ok_and(|status| status.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 

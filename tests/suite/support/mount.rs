@@ -52,6 +52,23 @@ impl SmallDisk {
         self.folder.join(".filler")
     }
 
+    /// Makes empty files until there can be no more.
+    pub fn take_every_inode(&self) {
+        let mut made = 0;
+        while fs::write(self.folder.join(format!(".file-{made}")), "").is_ok() {
+            made += 1;
+        }
+    }
+
+    /// Takes those away again.
+    pub fn give_every_inode_back(&self) {
+        for entry in fs::read_dir(&self.folder).expect("our own").flatten() {
+            if entry.file_name().to_string_lossy().starts_with(".file-") {
+                fs::remove_file(entry.path()).expect("our own");
+            }
+        }
+    }
+
     /// Takes all the room that is left, to the last byte.
     pub fn fill(&self) {
         let _ = Command::new("dd")
