@@ -1,8 +1,11 @@
 //! Several hosts of one target: the first that answers, lets us in and can be written to.
 
+use std::io::{Error, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use rustix::net::sockopt;
 use secrecy::SecretString;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::address::{Address, Endpoint};
 use super::{EngineError, password};
@@ -102,9 +105,50 @@ fn rank(error: &EngineError) -> u8 {
 
 /// A connection whose end is noticed although nothing is sent for long.
 pub async fn tcp(host: &str, port: u16) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect((host, port)).await?;
+    let stream = match TcpStream::connect((host, port)).await {
+        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
+            by_hand(host, port, error).await?
+        }
+        connected => connected?,
+    };
     stream.set_nodelay(true)?;
     sockopt::set_socket_keepalive(&stream, true)?;
     sockopt::set_tcp_keepidle(&stream, std::time::Duration::from_secs(30))?;
     Ok(stream)
+}
+
+/// Below are ports of well-known services.
+const ROOTS: u16 = 512;
+/// From here on, anybody's.
+const FREE: u16 = 1024;
+
+/// The kernel gives a connection a port of its own out of a range (`ip_local_port_range`), and has none left: any user
+/// of this host can have taken all of them. So we take one: first of those that only root can take, and who has
+/// CAP_NET_BIND_SERVICE, then of the others.
+async fn by_hand(host: &str, port: u16, none_left: Error) -> std::io::Result<TcpStream> {
+    for to in tokio::net::lookup_host((host, port)).await? {
+        for own in (ROOTS..FREE).rev().chain(FREE..=u16::MAX) {
+            match from(own, to).await {
+                // Taken, or root's: on some hosts these begin elsewhere.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::AddrInUse
+                            | ErrorKind::AddrNotAvailable
+                            | ErrorKind::PermissionDenied
+                    ) => {}
+                done => return done,
+            }
+        }
+    }
+    Err(none_left)
+}
+
+async fn from(own: u16, to: SocketAddr) -> std::io::Result<TcpStream> {
+    let (socket, any) = match to {
+        SocketAddr::V4(_) => (TcpSocket::new_v4()?, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        SocketAddr::V6(_) => (TcpSocket::new_v6()?, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+    };
+    socket.bind((any, own).into())?;
+    socket.connect(to).await
 }

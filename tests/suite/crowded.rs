@@ -1,13 +1,21 @@
 //! Law 9: who takes all that a server has for everybody (connections, prepared statements, locks) keeps nobody's column
 //! open by that.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::client::Session;
-use crate::support::people::{alice, cron};
+use crate::support::jit::run;
+use crate::support::network::Network;
+use crate::support::people::{alice, cron, root};
+use crate::support::process::must;
+use crate::support::proxy::Proxy;
 use crate::support::server::{Kind, Server};
 use crate::support::shop::Shop;
-use crate::support::{on_each_postgres, on_every_server_and_postgres_18, on_mysql_and_mariadb};
+use crate::support::{
+    on_each_postgres, on_every_server_and_postgres_18, on_mysql_and_mariadb, on_postgres,
+};
 
 on_every_server_and_postgres_18!(
     a_login_that_holds_every_connection_stops_no_revoke,
@@ -17,6 +25,8 @@ on_every_server_and_postgres_18!(
 on_mysql_and_mariadb!(a_login_that_has_prepared_all_that_can_be_prepared_stops_nothing);
 
 on_each_postgres!(where_the_server_has_no_lock_left_that_is_loud_and_the_revoke_comes_after_it);
+
+on_postgres!(who_takes_every_port_of_the_host_stops_no_revoke);
 
 /// A server that only few can use at once. `kept`: where the server can, some of it only by who has the right to.
 fn small(server: &Server, kept: bool) -> Server {
@@ -181,4 +191,98 @@ fn where_the_server_has_no_lock_left_that_is_loud_and_the_revoke_comes_after_it(
     shop.sweep().ok();
     assert_eq!(shop.state(&id), "ended");
     assert!(!shop.reads("jitalice", "email"));
+}
+
+/// Takes every port from $1 to $2, and says when it has them; then tries what everybody does.
+const HOG: &str = "\
+import socket, sys, time
+held = []
+for port in range(int(sys.argv[1]), int(sys.argv[2]) + 1):
+    held.append(socket.socket())
+    held[-1].bind(('', port))
+try:
+    socket.create_connection((sys.argv[3], int(sys.argv[4])), 5)
+    print('in', flush=True)
+except OSError as error:
+    print(error.errno, flush=True)
+time.sleep(60)
+";
+/// Cannot assign requested address.
+const NO_PORT: &str = "99";
+
+/// What outgoing connections get a port of, any user of the host can take. First all that the kernel chooses from; then
+/// all that are anybody's, where jit has the right that its units give it.
+fn who_takes_every_port_of_the_host_stops_no_revoke(server: &Server) {
+    for all in [false, true] {
+        let shop = Shop::on(server);
+        let id = shop.lease(&alice(), "email", "1h");
+        let network = Network::new();
+        let proxy = Proxy::at(network.listener(), server.host(), server.port());
+        shop.reach_at(&proxy.address(), "sslmode=disable");
+        for (name, value) in [
+            ("ip_local_port_range", "65000 65100"),
+            (
+                "ip_unprivileged_port_start",
+                if all { "65000" } else { "1024" },
+            ),
+        ] {
+            let mut set = Command::new("sh");
+            set.args(["-c", &format!("echo {value} > /proc/sys/net/ipv4/{name}")]);
+            must(&mut network.inside(&set));
+        }
+        let (host, port) = proxy
+            .address()
+            .split_once(':')
+            .map(|(h, p)| (h.to_owned(), p.to_owned()))
+            .expect("both");
+        let mut hog = root().command("python3");
+        hog.args([
+            "-c",
+            HOG,
+            "65000",
+            if all { "65535" } else { "65100" },
+            &host,
+            &port,
+        ]);
+        let mut hog = network
+            .inside(&hog)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("python3");
+        let mut said = String::new();
+        BufReader::new(hog.stdout.take().expect("piped"))
+            .read_line(&mut said)
+            .expect("text");
+        assert_eq!(said.trim(), NO_PORT, "others get no port");
+
+        shop.jit(&alice(), &["return", &id]).ok();
+        let mut sweep = shop.jit.command(&cron(), &["sweep"]);
+        if all {
+            run(&mut network.inside(&sweep), "")
+                .exit(6)
+                .says("Cannot assign requested address");
+            sweep = shop.jit.command(&cron(), &["sweep"]);
+            sweep = with_the_right(&sweep);
+        }
+        run(&mut network.inside(&sweep), "").ok();
+        assert_eq!(shop.state(&id), "ended");
+        assert!(!shop.reads("jitalice", "email"));
+        let _ = hog.kill();
+        let _ = hog.wait();
+    }
+}
+
+/// As somebody else without CAP_NET_BIND_SERVICE, with it.
+fn with_the_right(command: &Command) -> Command {
+    assert_eq!(command.get_program(), "setpriv");
+    let right = "+net_bind_service";
+    let mut with = Command::new("setpriv");
+    with.args(["--inh-caps", right, "--ambient-caps", right])
+        .args(command.get_args())
+        .env_clear();
+    for (name, value) in command.get_envs() {
+        with.env(name, value.unwrap_or_default());
+    }
+    with
 }
