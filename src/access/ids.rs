@@ -30,7 +30,8 @@ impl RequestId {
         hash.update(uid.to_be_bytes());
         hash.update(content);
         let digest = hash.finalize();
-        let mut number = u64::from_be_bytes(digest[..8].try_into().expect("a hash has 32 bytes"));
+        let first = digest.iter().take(8);
+        let mut number = first.fold(0, |number, byte| number << 8 | u64::from(*byte));
         Self(std::array::from_fn(|_| {
             let letter = ALPHABET[(number % ALPHABET.len() as u64) as usize];
             number /= ALPHABET.len() as u64;

@@ -233,12 +233,24 @@ fn the_intent_is_in_the_file_before_the_grant(server: &Server) {
     every_line_once(&shop);
 }
 
-/// A lease that is due, with its ledger on a small disk that `spoil` makes unwritable; the privilege must go.
-fn due_with(server: &Server, spoil: impl FnOnce(&SmallDisk), heal: impl FnOnce(&SmallDisk)) {
+/// A lease that is due, with its ledger on a small disk.
+fn due_on_a_small_disk<'s>(server: &'s Server) -> (Shop<'s>, String, SmallDisk) {
     let shop = Shop::on(server);
     let id = shop.lease(&alice(), "email", "2s");
-    let disk = SmallDisk::over(&shop.jit.path("var/lib/jit/ledger"), "16m,nr_inodes=100");
+    let ledger = shop.jit.path("var/lib/jit/ledger");
+    let disk = SmallDisk::over(&ledger, "16m,nr_inodes=100");
     std::thread::sleep(Duration::from_millis(2200));
+    (shop, id, disk)
+}
+
+/// It would be given back.
+fn without_its_reserve(disk: &SmallDisk) {
+    let _ = fs::remove_file(disk.path("reserve"));
+}
+
+/// `spoil` makes the disk unwritable; the privilege must go.
+fn due_with(server: &Server, spoil: impl FnOnce(&SmallDisk), heal: impl FnOnce(&SmallDisk)) {
+    let (shop, id, disk) = due_on_a_small_disk(server);
     spoil(&disk);
     let output = shop.sweep();
     assert!(
@@ -272,8 +284,7 @@ fn due_revokes_are_sent_with_a_ledger_on_a_full_disk(server: &Server) {
     due_with(
         server,
         |disk| {
-            // Without its reserve, or that would be given back.
-            let _ = fs::remove_file(disk.path("reserve"));
+            without_its_reserve(disk);
             disk.fill();
         },
         SmallDisk::empty,
@@ -285,7 +296,7 @@ fn due_revokes_are_sent_with_a_ledger_where_no_file_can_be_made(server: &Server)
     due_with(
         server,
         |disk| {
-            let _ = fs::remove_file(disk.path("reserve"));
+            without_its_reserve(disk);
             disk.take_every_inode();
         },
         SmallDisk::give_every_inode_back,
@@ -294,10 +305,7 @@ fn due_revokes_are_sent_with_a_ledger_where_no_file_can_be_made(server: &Server)
 
 /// Everything has to be recorded, whatever `spoil` makes of the ledger's small disk.
 fn recorded_with(server: &Server, spoil: impl FnOnce(&SmallDisk), heal: impl FnOnce(&SmallDisk)) {
-    let shop = Shop::on(server);
-    let id = shop.lease(&alice(), "email", "2s");
-    let disk = SmallDisk::over(&shop.jit.path("var/lib/jit/ledger"), "16m,nr_inodes=100");
-    std::thread::sleep(Duration::from_millis(2200));
+    let (shop, id, disk) = due_on_a_small_disk(server);
     spoil(&disk);
     shop.sweep().ok();
     assert_eq!(shop.state(&id), "ended");

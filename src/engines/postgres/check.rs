@@ -8,7 +8,7 @@ use super::identity::{Answered, get};
 use super::link::Link;
 use super::quote;
 
-pub mod connections;
+mod connections;
 mod holding;
 mod roles;
 

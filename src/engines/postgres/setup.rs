@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::access::{ColumnName, TableName};
 use crate::engines::{EngineError, Needs, SetupGroup};
 
-use super::check::connections;
 use super::claim::{self, Mark};
 use super::holdings::{Held, Holdings, Object};
 use super::quote::{self, BadName};
@@ -64,7 +63,7 @@ pub fn setup(seen: &Holdings, needs: &Needs) -> Result<Vec<SetupGroup>, EngineEr
             vec![format!(
                 "/* Whoever opens all other connections shall not keep jit out. It takes effect with\n   \
                  reserved_connections above 0. */\n{}",
-                connections::statement(&login.to_string())
+                reserved_statement(&login.to_string())
             )],
         );
     }
@@ -81,6 +80,12 @@ pub fn setup(seen: &Holdings, needs: &Needs) -> Result<Vec<SetupGroup>, EngineEr
         }
     }
     Ok(groups.0)
+}
+
+/// What lets a login, as SQL names it, use what `reserved_connections` keeps. It must inherit that: the server looks
+/// before anybody could SET ROLE.
+pub fn reserved_statement(login: &str) -> String {
+    format!("GRANT pg_use_reserved_connections TO {login} WITH INHERIT TRUE, SET FALSE")
 }
 
 /// What lets our login end sessions, and why it must.

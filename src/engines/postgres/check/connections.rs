@@ -3,7 +3,7 @@
 use crate::engines::postgres::holdings::Holdings;
 use crate::engines::postgres::identity::get;
 use crate::engines::postgres::link::Link;
-use crate::engines::postgres::quote;
+use crate::engines::postgres::{quote, setup};
 use crate::engines::{EngineError, Finding, Needs};
 
 use super::fine;
@@ -41,7 +41,7 @@ pub(super) async fn connections(
         }
         true => format!(
             "ALTER SYSTEM SET reserved_connections = 3, a restart, and {} by a superuser",
-            statement(&login)
+            setup::reserved_statement(&login)
         ),
         false => "ALTER ROLE … CONNECTION LIMIT 20, for each".to_owned(),
     };
@@ -52,10 +52,4 @@ pub(super) async fn connections(
              until they leave. Against that: {cure}"
         ),
     )))
-}
-
-/// What lets a login, as SQL names it, use what `reserved_connections` keeps. It must inherit that: the server looks
-/// before anybody could SET ROLE.
-pub fn statement(login: &str) -> String {
-    format!("GRANT pg_use_reserved_connections TO {login} WITH INHERIT TRUE, SET FALSE")
 }
