@@ -272,9 +272,8 @@ fn unsure(due: &Due, now: &Now) -> Vec<RequestId> {
     let mut ids: Vec<RequestId> = due
         .due(now)
         .into_iter()
-        .map(|lease| (&lease.id.request, &lease.state))
-        .filter(|(id, state)| **state == LeaseState::Owed || due.is_announced(id))
-        .map(|(id, _)| id.clone())
+        .filter(|lease| lease.state == LeaseState::Owed || due.is_announced(&lease.id.request))
+        .map(|lease| lease.id.request.clone())
         .collect();
     ids.sort();
     ids.dedup();
