@@ -1,5 +1,10 @@
 //! A network of its own for a client, whose kernel drops packets: nobody is told, no connection is ended, and what is
-//! sent again arrives when the network is whole. Needs root, as CI has it.
+//! sent again arrives when the network is whole. A second wire may lead there on which packets take seconds, overtake
+//! each other, and are lost or doubled. Needs root, as CI has it.
+
+mod long;
+
+pub use long::{Bad, LongWire};
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
@@ -36,7 +41,6 @@ const NOBODY: &str = "02:00:00:00:00:ff";
 
 impl Network {
     pub fn new() -> Self {
-        static MADE: AtomicU32 = AtomicU32::new(0);
         let holder = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "unshare", "--net", "--"])
             .args(["sleep", "infinity"])
@@ -49,17 +53,8 @@ impl Network {
             assert!(begun.elapsed() < Duration::from_secs(10), "unshare --net");
             std::thread::sleep(Duration::from_millis(5));
         }
-        // Of the range for benchmarks (RFC 2544), which is nobody's; four addresses a wire.
-        let nth = (std::process::id() * 64 + MADE.fetch_add(1, Ordering::Relaxed)) % 0x8000;
-        let first = u32::from(Ipv4Addr::new(198, 18, 0, 0)) + nth * 4;
-        let end = |side: &str, plus: u32, at: &[String]| End {
-            device: format!("jit{nth}{side}"),
-            address: Ipv4Addr::from(first + plus),
-            at: at.to_vec(),
-        };
-        let enter = ["nsenter".to_owned(), format!("--net={namespace}")];
         let network = Self {
-            ends: [end("m", 1, &[]), end("c", 2, &enter)],
+            ends: ends(holder.id()),
             holder,
         };
         let [machine, client] = &network.ends;
@@ -76,12 +71,13 @@ impl Network {
             "netns",
             &holder,
         ]);
-        for end in &network.ends {
-            let address = format!("{}/30", end.address);
-            end.ip(&["address", "add", &address, "dev", &end.device]);
-            end.ip(&["link", "set", &end.device, "up"]);
-        }
+        network.ends.iter().for_each(End::is_up);
         network
+    }
+
+    /// One more wire to the same namespace.
+    pub fn long_wire(&self) -> LongWire {
+        LongWire::to(self.holder.id())
     }
 
     /// A port at the machine's end.
@@ -124,7 +120,28 @@ impl Network {
     }
 }
 
+/// Both ends of a new wire to that process's namespace, not made yet.
+fn ends(holder: u32) -> [End; 2] {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    // Of the range for benchmarks (RFC 2544), which is nobody's; four addresses a wire.
+    let nth = (std::process::id() * 64 + MADE.fetch_add(1, Ordering::Relaxed)) % 0x8000;
+    let first = u32::from(Ipv4Addr::new(198, 18, 0, 0)) + nth * 4;
+    let end = |side: &str, plus: u32, at: &[String]| End {
+        device: format!("jit{nth}{side}"),
+        address: Ipv4Addr::from(first + plus),
+        at: at.to_vec(),
+    };
+    let enter = ["nsenter".to_owned(), format!("--net=/proc/{holder}/ns/net")];
+    [end("m", 1, &[]), end("c", 2, &enter)]
+}
+
 impl End {
+    fn is_up(&self) {
+        let address = format!("{}/30", self.address);
+        self.ip(&["address", "add", &address, "dev", &self.device]);
+        self.ip(&["link", "set", &self.device, "up"]);
+    }
+
     fn ip(&self, arguments: &[&str]) {
         let words: Vec<&str> = self.at.iter().map(String::as_str).chain(["ip"]).collect();
         must(Command::new(words[0]).args(&words[1..]).args(arguments));
