@@ -35,11 +35,11 @@ pub fn rounds(short: u64) -> impl Iterator<Item = Chance> {
         .map(move |nth| Chance::new(seed, nth))
 }
 
-/// How many bad inputs of each kind.
-pub fn inputs() -> u32 {
+/// How many bad inputs of one kind: so many in `make test`, in `make torture` as many as it was told.
+pub fn inputs(short: u32) -> u32 {
     number("JIT_TORTURE_INPUTS")
         .and_then(|inputs| u32::try_from(inputs).ok())
-        .unwrap_or(300)
+        .unwrap_or(short)
 }
 
 /// How often something happened, over all rounds of this program.
