@@ -67,8 +67,10 @@ lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features failpoints -- -D warnings
 
+# The list of advisories is fetched; all else needs no network.
 deny:
-	cargo deny --locked check
+	cargo deny --locked check bans licenses sources
+	cargo deny --locked check advisories
 
 msrv:
 	rustup run --install $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) \
