@@ -77,7 +77,11 @@ pub(super) fn apply(
         seq += 1;
         let sealed = chain::seal(draft, seq, now.at, host, &prev)?;
         let request = draft.request.as_ref().map(|id| id.as_str());
-        insert.execute(params![stored(seq), request, sealed.line])?;
+        insert.execute(params![request, sealed.line])?;
+        // The line says its number, so the row must have got that one.
+        if transaction.last_insert_rowid() != stored(seq) {
+            return Err(StoreError::Conflict(format!("event {seq}")).into());
+        }
         prev = sealed.hash;
     }
     Ok(newest + 1..seq + 1)

@@ -338,7 +338,7 @@ mod tests {
             )
             .unwrap();
         connection
-            .execute(sql::EVENT_INSERT, rusqlite::params![1, "aaaaaaaa", "x"])
+            .execute(sql::EVENT_INSERT, ["aaaaaaaa", "x"])
             .unwrap();
         connection.execute(sql::TEXT_KEEP, ["h", "b"]).unwrap();
         connection
@@ -369,7 +369,12 @@ mod tests {
             law(connection.execute(change, []).expect_err(change));
         }
         connection
-            .execute(sql::EVENT_INSERT, rusqlite::params![2, None::<String>, "x"])
+            .execute(sql::EVENT_INSERT, [None, Some("x")])
             .unwrap();
+        let below = "INSERT INTO events (seq, line) VALUES (-1, 'y')";
+        assert!(connection.execute(below, []).is_err());
+        let number = "SELECT max(seq), count(*) FROM events";
+        let numbers = connection.query_row(number, [], |row| Ok((row.get(0)?, row.get(1)?)));
+        assert_eq!(numbers.unwrap(), (2, 2));
     }
 }

@@ -1,1 +1,1 @@
-INSERT OR ROLLBACK INTO events (seq, request, line) VALUES (?1, ?2, ?3)
+INSERT OR ROLLBACK INTO events (request, line) VALUES (?1, ?2)

@@ -1,4 +1,4 @@
 UPDATE OR ROLLBACK requests
 SET state = :state, granted_at = :granted_at, expires_at = :expires_at, ended = :ended,
-    ended_at = CASE WHEN final THEN ended_at ELSE :ended_at END, outcome = :outcome
+    ended_at = coalesce(ended_at, :ended_at), outcome = :outcome
 WHERE id = :id AND state = :was

@@ -6,9 +6,11 @@
 --
 -- What is refused rolls the whole transaction back (ROLLBACK instead of ABORT), which every transaction of ours would do
 -- anyway: a statement that may fail alone keeps a copy of each page it touches, at every row written. A foreign key that
--- is looked at with the COMMIT needs no such copy either.
+-- is looked at with the COMMIT needs no such copy either. For the same reason nothing that a sweep writes calls a
+-- function here, or says the number of its row: SQLite takes both for what may fail (statements.rs tests it).
 --
--- States are told apart by CASE and not by IN: for each list of an IN SQLite makes a table, at every row written.
+-- States are told apart by CASE and not by IN: for each list of an IN SQLite makes a table, at every row written. In a
+-- CASE comes first what a sweep writes.
 
 CREATE TABLE ledger (
   only INTEGER PRIMARY KEY CHECK (only = 1),
@@ -42,8 +44,8 @@ CREATE TABLE requests (
   number INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE CHECK (length(id) = 8),
   state TEXT NOT NULL CHECK (CASE state
-    WHEN 'submitted' THEN 1 WHEN 'pending' THEN 1 WHEN 'approved' THEN 1 WHEN 'granting' THEN 1 WHEN 'active' THEN 1
-    WHEN 'revoking' THEN 1 WHEN 'ended' THEN 1 WHEN 'refused' THEN 1 WHEN 'denied' THEN 1 WHEN 'cancelled' THEN 1
+    WHEN 'ended' THEN 1 WHEN 'revoking' THEN 1 WHEN 'active' THEN 1 WHEN 'granting' THEN 1 WHEN 'approved' THEN 1
+    WHEN 'pending' THEN 1 WHEN 'submitted' THEN 1 WHEN 'refused' THEN 1 WHEN 'denied' THEN 1 WHEN 'cancelled' THEN 1
     WHEN 'lapsed' THEN 1 WHEN 'failed' THEN 1 ELSE 0 END),
   requester INTEGER NOT NULL,
   target TEXT NOT NULL,
@@ -51,13 +53,16 @@ CREATE TABLE requests (
   granted_at INTEGER,
   expires_at INTEGER,
   -- Why it is being taken, or was: {"how":"expired"}.
-  ended TEXT CHECK (ended IS NULL OR json_valid(ended)),
+  ended TEXT CHECK (ended IS NULL OR (ended >= '{"how":"' AND ended < '{"how":#')),
   ended_at INTEGER,
   -- In words for the requester.
   outcome TEXT,
   final INTEGER GENERATED ALWAYS AS (CASE state
     WHEN 'ended' THEN 1 WHEN 'refused' THEN 1 WHEN 'denied' THEN 1 WHEN 'cancelled' THEN 1 WHEN 'lapsed' THEN 1
     WHEN 'failed' THEN 1 ELSE 0 END) VIRTUAL,
+  -- 1 or NULL: whether it still waits for its GRANT, and may lapse.
+  waits INTEGER GENERATED ALWAYS AS
+    (CASE state WHEN 'approved' THEN 1 WHEN 'pending' THEN 1 WHEN 'submitted' THEN 1 END) VIRTUAL,
   CHECK ((ended_at IS NOT NULL) = final)
 ) STRICT;
 
@@ -65,7 +70,7 @@ CREATE INDEX requests_by_state ON requests (state, number);
 CREATE INDEX requests_by_requester ON requests (requester, number);
 CREATE INDEX requests_by_target ON requests (target, number);
 CREATE INDEX requests_by_end ON requests (ended_at) WHERE ended_at IS NOT NULL;
-CREATE INDEX requests_by_lapse ON requests (lapses_at) WHERE state IN ('submitted', 'pending', 'approved');
+CREATE INDEX requests_by_lapse ON requests (lapses_at) WHERE waits IS NOT NULL;
 
 -- What was asked, judged and approved.
 CREATE TABLE request_docs (
@@ -108,8 +113,9 @@ CREATE TABLE lease_docs (
 ) STRICT;
 
 -- The audit trail, sealed: `line` is the very text that the audit file gets, without its newline.
+-- A row that is written without a number gets the next one.
 CREATE TABLE events (
-  seq INTEGER PRIMARY KEY,
+  seq INTEGER PRIMARY KEY CHECK (seq > 0),
   request TEXT,
   line TEXT NOT NULL
 ) STRICT;
@@ -176,7 +182,7 @@ END;
 
 -- The outcome of a final request may still be written; nothing else of it.
 CREATE TRIGGER requests_final BEFORE UPDATE OF granted_at, expires_at, ended, ended_at ON requests
-WHEN OLD.final AND (
+WHEN OLD.ended_at IS NOT NULL AND (
   NEW.granted_at IS NOT OLD.granted_at OR NEW.expires_at IS NOT OLD.expires_at OR NEW.ended IS NOT OLD.ended
   OR NEW.ended_at IS NOT OLD.ended_at)
 BEGIN
@@ -184,7 +190,7 @@ BEGIN
 END;
 
 CREATE TRIGGER requests_owe BEFORE UPDATE OF state ON requests
-WHEN NEW.final AND NOT OLD.final
+WHEN NEW.ended_at IS NOT NULL AND OLD.ended_at IS NULL
   AND EXISTS (SELECT 1 FROM leases WHERE request = OLD.id AND live IS NOT NULL)
 BEGIN
   SELECT RAISE(ROLLBACK, 'law: a request is not final while a lease of it is live');
@@ -212,7 +218,7 @@ END;
 
 CREATE TRIGGER leases_begin BEFORE INSERT ON leases
 WHEN (CASE NEW.state WHEN 'owed' THEN 1 WHEN 'held' THEN 1 WHEN 'disputed' THEN 1 END) IS NULL
-  OR EXISTS (SELECT 1 FROM requests WHERE id = NEW.request AND final)
+  OR EXISTS (SELECT 1 FROM requests WHERE id = NEW.request AND ended_at IS NOT NULL)
 BEGIN
   SELECT RAISE(ROLLBACK, 'law: a lease begins live, under a request that is not final');
 END;
@@ -250,8 +256,9 @@ END;
 
 -- The trail, and what is kept for ever -------------------------------------------------------------------------
 
+-- Before the row has a number, SQLite says -1 here.
 CREATE TRIGGER events_follow BEFORE INSERT ON events
-WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM events)
+WHEN NEW.seq <> -1 AND NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM events)
 BEGIN
   SELECT RAISE(ROLLBACK, 'law: events are numbered without a gap');
 END;
