@@ -38,8 +38,8 @@ SELECT lease,
          'id', json_object('request', id, 'position', 0), 'target', 'shop', 'grantee', 'somebody',
          'server', json_object('address', 'db:5432', 'database', 'shop', 'system', 'elsewhere'),
          'privilege', json_object(
-           'identity', json_object('kind', 'postgres_column', 'database', 1, 'relation', 2, 'attnum', 1, 'role', 3,
-             'grantor', 4),
+           'identity', json_object('postgres_column', json_object(
+             'database', 1, 'relation', 2, 'attnum', 1, 'role', 3, 'grantor', 4)),
            'named', json_object('grantee', 'somebody',
              'thing', json('{"column":{"table":"public.customers","column":"email"}}'))),
          'intent_at', '2016-01-01T00:00:00.000Z', 'expires_at', '2016-01-01T01:00:00.000Z', 'ttl', '1h',

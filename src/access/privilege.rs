@@ -40,7 +40,7 @@ impl ServerIdentity {
 
 /// What one privilege is about, for ever.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Identity {
     /// SELECT on one column. All numbers are OIDs but `attnum` (facts-postgres, "Names drift").
     PostgresColumn {

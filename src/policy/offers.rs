@@ -18,6 +18,14 @@ pub struct ProtectedColumn {
     pub class: Option<String>,
 }
 
+/// The same, as they stand in the catalog and in the book.
+#[derive(Clone, Copy, Debug)]
+pub struct Ruled<'b, 'c> {
+    pub table: &'c TableName,
+    pub column: &'c ColumnName,
+    pub policy: &'b Policy,
+}
+
 /// What a target must let `jit` lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leasable {
@@ -53,12 +61,12 @@ impl Book {
         catalog: &[(TableName, Vec<ColumnName>)],
     ) -> Vec<ProtectedColumn> {
         let mut protected = Vec::new();
-        for (table, column, policy) in self.ruled(target, ignore_column_case, catalog) {
+        for of in self.ruled(target, ignore_column_case, catalog) {
             protected.push(ProtectedColumn {
-                table: table.clone(),
-                column: column.clone(),
-                policy: policy.name.clone(),
-                class: policy.class.clone(),
+                table: of.table.clone(),
+                column: of.column.clone(),
+                policy: of.policy.name.clone(),
+                class: of.policy.class.clone(),
             });
         }
         protected
@@ -80,24 +88,24 @@ impl Book {
                 continue;
             }
             let along = |column: &ColumnName| {
-                let named = ruled.iter().flat_map(|(_, _, policy)| &policy.along);
+                let named = ruled.iter().flat_map(|of| &of.policy.along);
                 named
                     .into_iter()
                     .any(|name| super::glob::Glob::exact(name.as_str()).matches(&column.0, case))
             };
-            let wanted = columns.iter().filter(|column| {
-                ruled.iter().any(|(_, known, _)| known == column) || along(column)
-            });
+            let wanted = columns
+                .iter()
+                .filter(|column| ruled.iter().any(|of| *of.column == **column) || along(column));
             leasable
                 .tables
                 .push((table.clone(), wanted.cloned().collect()));
             leasable.end_sessions |= ruled
                 .iter()
-                .flat_map(|(_, _, policy)| &policy.entries)
+                .flat_map(|of| &of.policy.entries)
                 .any(|entry| entry.sessions == Sessions::End);
             let usage = ruled
                 .iter()
-                .flat_map(|(_, _, policy)| &policy.entries)
+                .flat_map(|of| &of.policy.entries)
                 .any(|entry| entry.usage == Usage::Grant);
             if usage && !leasable.usage.contains(&table.schema) {
                 leasable.usage.push(table.schema.clone());
@@ -106,47 +114,41 @@ impl Book {
         leasable
     }
 
-    fn ruled<'b, 'c>(
+    /// As [`Book::protected`], with the policies themselves.
+    pub fn ruled<'b, 'c>(
         &'b self,
         target: &TargetName,
         ignore_column_case: bool,
         catalog: &'c [(TableName, Vec<ColumnName>)],
-    ) -> Vec<(&'c TableName, &'c ColumnName, &'b Policy)> {
+    ) -> Vec<Ruled<'b, 'c>> {
         let case = Case::ignored_if(ignore_column_case);
         let mut ruled = Vec::new();
         for (table, columns) in catalog {
             for column in columns {
                 if let Ruling::One(policy) = self.ruling(target, table, column, case) {
-                    ruled.push((table, column, &self.policies[policy]));
+                    ruled.push(Ruled {
+                        table,
+                        column,
+                        policy: &self.policies[policy],
+                    });
                 }
             }
         }
         ruled
     }
+}
 
-    /// The ways in which a person may ask for a column, in the order of the policy; empty where there is none.
-    pub fn offers(
-        &self,
-        dir: &dyn Directory,
-        who: &str,
-        target: &TargetName,
-        ignore_column_case: bool,
-        table: &TableName,
-        column: &ColumnName,
-    ) -> Vec<Offer> {
-        let case = Case::ignored_if(ignore_column_case);
-        let Ruling::One(at) = self.ruling(target, table, column, case) else {
-            return Vec::new();
-        };
-        let policy = &self.policies[at];
-        policy
-            .entries
+impl Policy {
+    /// The ways in which a person may ask for the columns that this policy rules, in its order; empty where there is
+    /// none.
+    pub fn offers(&self, dir: &dyn Directory, who: &str) -> Vec<Offer> {
+        self.entries
             .iter()
             .enumerate()
             .filter(|(_, entry)| entry.who.iter().any(|name| dir.covers(name, who)))
             .filter(|(_, entry)| approvals::possible(&entry.lines, who, dir).is_ok())
             .map(|(at, entry)| Offer {
-                rule: policy.shown(at),
+                rule: self.shown(at),
                 max: entry.max,
                 purposes: entry.purposes.clone().unwrap_or_default(),
                 ticket: entry.ticket.as_ref().map(|ticket| ticket.text.to_string()),

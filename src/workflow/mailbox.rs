@@ -9,7 +9,7 @@ use crate::policy::approvals;
 use crate::stores::{Fact, FindRequests, StoreError};
 
 use super::Operator;
-use super::view::{ColumnView, RequestView, columns, in_short, known_columns, of_request};
+use super::view::{ColumnView, Offered, RequestView, in_short, known_columns, of_request};
 
 /// The newest form of a mailbox view.
 pub const VERSION: u32 = 1;
@@ -116,6 +116,7 @@ pub fn of_everybody(
         Ok(())
     })?;
     let known = known_columns(op)?;
+    let offered = Offered::among(&op.rules, &known);
     let last_sweep = op
         .ledger
         .fact(Fact::LastSweep)?
@@ -165,7 +166,7 @@ pub fn of_everybody(
                     request: drained.request,
                 })
                 .collect(),
-            columns: columns(&op.rules, &known, &one.person.name),
+            columns: offered.to(&one.person.name),
             holds: &holds,
             left_out: one.requests.left_out + one.awaiting.left_out + one.others.left_out,
         };

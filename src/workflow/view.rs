@@ -1,7 +1,7 @@
 //! What people may see of requests: the objects that `-o json` prints, that tables are made of, and that operators
 //! put into mailboxes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -11,10 +11,12 @@ use crate::access::{
     ApprovalLine, At, ColumnName, Grantee, Lease, LeaseState, Request, RequestId, State,
     TableColumns, TableName, TargetName, Ttl,
 };
+use crate::policy::Ruled;
 use crate::policy::approvals;
+use crate::policy::book::Policy;
 use crate::stores::{Fact, FindLeases, FindRequests, StoreError};
 
-use super::Operator;
+use super::{Operator, Rules};
 
 /// One request, whole. Keys are added, never renamed.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -411,47 +413,67 @@ pub fn columns_of(op: &Operator, user: &str) -> Result<Vec<ColumnView>, StoreErr
 }
 
 /// Like [`columns_of`], from values.
-pub fn columns(rules: &super::Rules, known: &Protected, user: &str) -> Vec<ColumnView> {
-    let mut views = Vec::new();
-    for target in rules.targets.keys() {
-        let Some(catalog) = known.get(target) else {
-            continue;
-        };
-        for protected in rules
-            .book
-            .protected(target, rules.ignores_column_case(target), catalog)
-        {
-            let offers: Vec<OfferView> = rules
-                .book
-                .offers(
-                    rules.people.directory(),
-                    user,
-                    target,
-                    rules.ignores_column_case(target),
-                    &protected.table,
-                    &protected.column,
-                )
-                .into_iter()
-                .map(|offer| OfferView {
-                    max: offer.max,
-                    purposes: offer.purposes,
-                    ticket: offer.ticket,
-                    approval: offer.approval,
-                })
-                .collect();
-            let Some(max) = offers.iter().map(|offer| offer.max).max() else {
-                continue;
-            };
-            views.push(ColumnView {
-                target: target.clone(),
-                table: protected.table,
-                column: protected.column,
-                policy: protected.policy,
-                class: protected.class,
-                max,
-                offers,
-            });
-        }
+pub fn columns(rules: &Rules, known: &Protected, user: &str) -> Vec<ColumnView> {
+    Offered::among(rules, known).to(user)
+}
+
+/// The columns of all targets that policies rule, found once for everybody who may ask for some.
+pub struct Offered<'a> {
+    rules: &'a Rules,
+    targets: Vec<(&'a TargetName, Vec<Ruled<'a, 'a>>)>,
+}
+
+impl<'a> Offered<'a> {
+    pub fn among(rules: &'a Rules, known: &'a Protected) -> Self {
+        let targets = rules.targets.keys();
+        let targets = targets
+            .filter_map(|target| {
+                let fold = rules.ignores_column_case(target);
+                let catalog = known.get(target)?;
+                Some((target, rules.book.ruled(target, fold, catalog)))
+            })
+            .collect();
+        Self { rules, targets }
     }
-    views
+
+    /// What this person may ask for, in the order of targets and catalogs.
+    pub fn to(&self, user: &str) -> Vec<ColumnView> {
+        // Each policy makes the same offers for all of its columns.
+        let mut known: HashMap<*const Policy, Option<(Ttl, Vec<OfferView>)>> = HashMap::new();
+        let mut views = Vec::new();
+        for (target, ruled) in &self.targets {
+            for of in ruled {
+                let offered = known
+                    .entry(std::ptr::from_ref(of.policy))
+                    .or_insert_with(|| self.offers(of.policy, user));
+                if let Some((max, offers)) = offered {
+                    views.push(ColumnView {
+                        target: (*target).clone(),
+                        table: of.table.clone(),
+                        column: of.column.clone(),
+                        policy: of.policy.name.clone(),
+                        class: of.policy.class.clone(),
+                        max: *max,
+                        offers: offers.clone(),
+                    });
+                }
+            }
+        }
+        views
+    }
+
+    /// `None` where this person may not ask at all.
+    fn offers(&self, policy: &Policy, user: &str) -> Option<(Ttl, Vec<OfferView>)> {
+        let offers: Vec<OfferView> = policy
+            .offers(self.rules.people.directory(), user)
+            .into_iter()
+            .map(|offer| OfferView {
+                max: offer.max,
+                purposes: offer.purposes,
+                ticket: offer.ticket,
+                approval: offer.approval,
+            })
+            .collect();
+        Some((offers.iter().map(|offer| offer.max).max()?, offers))
+    }
 }

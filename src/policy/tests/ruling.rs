@@ -94,8 +94,10 @@ fn columns_compare_without_case_only_on_mysql() {
 fn offers_are_what_a_person_may_ask_for() {
     let book = contract();
     let offers = |who: &str, column: &str| {
-        let table = "public.customers".parse().unwrap();
-        book.offers(&team(), who, &"shop".into(), false, &table, &column.into())
+        let catalog = [("public.customers".parse().unwrap(), vec![column.into()])];
+        let ruled = book.ruled(&"shop".into(), false, &catalog);
+        let offers = ruled.iter().flat_map(|of| of.policy.offers(&team(), who));
+        offers.collect::<Vec<_>>()
     };
     let carol = offers("carol", "email");
     assert_eq!(carol.len(), 1);
