@@ -3,6 +3,7 @@
 # make test    every test, on real servers; SERVERS=postgres,mysql narrows, THREADS=1 is one after the other
 # make torture  random sequences, kills and bad inputs for as long as you say: SEED=7 MINUTES=60
 # make fuzz    what takes bytes from outside, each kind for FOR=60 seconds; needs cargo-fuzz and a nightly Rust
+# make keep-found   the fewest inputs that make fuzz has found, into fuzz/corpus
 # make deny    licences, sources and known advisories of what the program is built from; needs cargo-deny
 # make lint    formatting, and clippy with warnings as errors
 # make msrv    that the oldest Rust of Cargo.toml builds all of it; needs rustup
@@ -29,7 +30,7 @@ left_out := $(filter-out $(chosen),$(known))
 skips := $(foreach server,$(left_out),--skip on_$(server))
 say_left_out := $(if $(left_out),echo "LEFT OUT$(comma) because SERVERS=$(SERVERS): every test of $(left_out)",true)
 
-.PHONY: all setup build test torture fuzz deny lint bench demo errors clean-servers generate release install uninstall deb static msrv
+.PHONY: all setup build test torture fuzz keep-found deny lint bench demo errors clean-servers generate release install uninstall deb static msrv
 
 all: build
 
@@ -55,13 +56,25 @@ torture: setup
 	JIT_TORTURE_SEED=$(SEED) JIT_TORTURE_MINUTES=$(MINUTES) JIT_TORTURE_INPUTS=$(INPUTS) \
 	cargo test --locked --features failpoints --test suite -- model:: faults:: bad_input:: crash:: $(skips) --nocapture
 
-# What it finds worth keeping goes under fuzz/target; the kept inputs are in fuzz/corpus.
+# What it finds worth keeping goes under fuzz/target, where what is kept is unpacked first. `make keep-found` keeps the
+# fewest of it that reach as much code, of at most 512 bytes each.
 FOR ?= 60
+fuzz_kinds := policies settings columns globs submissions audit_lines
 fuzz:
-	@for kind in policies settings columns globs submissions audit_lines; do \
-		mkdir -p fuzz/target/found/$$kind; \
+	mkdir -p fuzz/target/found
+	tar -xzf fuzz/corpus/found.tar.gz -C fuzz/target/found
+	@for kind in $(fuzz_kinds); do \
 		cargo +nightly fuzz run $$kind fuzz/target/found/$$kind fuzz/corpus/$$kind -- -max_total_time=$(FOR) || exit 1; \
 	done
+
+keep-found:
+	@for kind in $(fuzz_kinds); do \
+		rm -rf fuzz/target/kept/$$kind && mkdir -p fuzz/target/kept/$$kind && \
+		cargo +nightly fuzz run $$kind fuzz/target/kept/$$kind fuzz/corpus/$$kind fuzz/target/found/$$kind -- \
+			-set_cover_merge=1 -max_len=512 || exit 1; \
+	done
+	tar -C fuzz/target/kept --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -cf - $(fuzz_kinds) \
+		| gzip -9n >fuzz/corpus/found.tar.gz
 
 lint:
 	cargo fmt --check

@@ -4,11 +4,13 @@
 mod takes;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use crate::support::process::must;
 use crate::support::torture;
 
 /// No input takes longer, in a program that was built without optimisation on a busy machine.
@@ -102,13 +104,26 @@ fn broken(good: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// The inputs that are kept for one kind: what a fuzzer found worth keeping, and what once failed.
+/// The inputs that are kept for one kind: good ones, what once failed, and what a fuzzer found worth keeping.
 fn kept(kind: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz/corpus")
-        .join(kind);
-    std::fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let found = tempfile::tempdir().expect("a folder in /tmp");
+    let mut unpack = Command::new("tar");
+    let archive = fuzz.join("corpus/found.tar.gz");
+    must(
+        unpack
+            .arg("-xzf")
+            .arg(archive)
+            .arg("-C")
+            .arg(found.path())
+            .arg(kind),
+    );
+    [fuzz.join("corpus").join(kind), found.path().join(kind)]
+        .iter()
+        .flat_map(|folder| {
+            std::fs::read_dir(folder)
+                .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        })
         .map(|entry| {
             let path = entry.expect("our own folder").path();
             let bytes = std::fs::read(&path).expect("our own file");
