@@ -29,16 +29,7 @@ const UNDISTURBED: Duration = Duration::from_millis(1900);
 fn dropped_packets_leave_nothing_behind(server: &Server) {
     let network = Network::new();
     let proxy = Proxy::at(network.listener(), server.host(), server.port());
-    let begun = Instant::now();
-    let load = || impatient(server, &proxy);
-    let mut used = load();
-    let (mut faults, mut strikes) = (0_usize, 0_usize);
-    for mut chance in torture::rounds(3) {
-        if chance.round % ROUNDS == ROUNDS - 1 {
-            std::mem::replace(&mut used, load()).end();
-        }
-        used.more(&mut chance);
-        faults += 1;
+    nothing_is_left_behind(server, &proxy, |load, chance| {
         let packets = match chance.round % 3 {
             0 => Drops::Back,
             1 => Drops::There,
@@ -48,37 +39,18 @@ fn dropped_packets_leave_nothing_behind(server: &Server) {
         proxy.breaks(Fault::Slow {
             each: chance.millis(2, 15),
         });
-        let took = disturbed(&used, &network, &proxy, &mut chance, || {
-            network.drops(packets);
-        });
-        strikes += usize::from(took > UNDISTURBED);
+        let took = disturbed(load, &network, &proxy, chance, || network.drops(packets));
         network.heals();
-        // Some of what is sent again comes before the next sweep, some after it.
-        std::thread::sleep(chance.millis(0, 1500));
-        proxy.is_whole(Held::Arrives);
-        let swept = used.nothing_is_left_behind();
         // Pauses between two attempts are about as long as the network was broken.
-        std::thread::sleep(Duration::from_secs(4));
-        used.is_still_so(&swept);
-    }
-    used.end();
-    struck(server, begun, strikes, faults);
+        (took, Duration::from_secs(4))
+    });
 }
 
 fn late_doubled_and_swapped_packets_leave_nothing_behind(server: &Server) {
     let network = Network::new();
     let mut wire = network.long_wire();
     let proxy = Proxy::at(wire.listener(), server.host(), server.port());
-    let begun = Instant::now();
-    let load = || impatient(server, &proxy);
-    let mut used = load();
-    let (mut faults, mut strikes) = (0_usize, 0_usize);
-    for mut chance in torture::rounds(3) {
-        if chance.round % ROUNDS == ROUNDS - 1 {
-            std::mem::replace(&mut used, load()).end();
-        }
-        used.more(&mut chance);
-        faults += 1;
+    nothing_is_left_behind(server, &proxy, |load, chance| {
         wire.is(Bad {
             delay: chance.millis(1, 8),
             ..Bad::default()
@@ -87,18 +59,39 @@ fn late_doubled_and_swapped_packets_leave_nothing_behind(server: &Server) {
         proxy.breaks(Fault::Slow {
             each: Duration::ZERO,
         });
-        let bad = bad(&mut chance);
-        let took = disturbed(&used, &network, &proxy, &mut chance, || wire.is(bad));
-        strikes += usize::from(took > UNDISTURBED);
+        let bad = bad(chance);
+        let took = disturbed(load, &network, &proxy, chance, || wire.is(bad));
         wire.is(Bad::default());
-        // Some of what is on its way comes before the next sweep, some after it.
+        (took, bad.delay + bad.jitter + Duration::from_secs(2))
+    });
+}
+
+/// Rounds of one sweep that `breaks` disturbs, and one that nothing disturbs. `breaks` leaves the network whole; it says
+/// how long its sweep took, and how long packets may still be on their way.
+fn nothing_is_left_behind(
+    server: &Server,
+    proxy: &Proxy,
+    mut breaks: impl FnMut(&Load<'_>, &mut Chance) -> (Duration, Duration),
+) {
+    let begun = Instant::now();
+    let mut load = impatient(server, proxy);
+    let (mut faults, mut strikes) = (0_usize, 0_usize);
+    for mut chance in torture::rounds(3) {
+        if chance.round % ROUNDS == ROUNDS - 1 {
+            std::mem::replace(&mut load, impatient(server, proxy)).end();
+        }
+        load.more(&mut chance);
+        let (took, settles) = breaks(&load, &mut chance);
+        faults += 1;
+        strikes += usize::from(took > UNDISTURBED);
+        // Some of what comes late, or is sent again, comes before the next sweep, some after it.
         std::thread::sleep(chance.millis(0, 1500));
         proxy.is_whole(Held::Arrives);
-        let swept = used.nothing_is_left_behind();
-        std::thread::sleep(bad.delay + bad.jitter + Duration::from_secs(2));
-        used.is_still_so(&swept);
+        let swept = load.nothing_is_left_behind();
+        std::thread::sleep(settles);
+        load.is_still_so(&swept);
     }
-    used.end();
+    load.end();
     struck(server, begun, strikes, faults);
 }
 
