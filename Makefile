@@ -40,8 +40,8 @@ setup:
 build:
 	cargo build --locked
 
-# Tests wait more than they work, for servers and clocks.
-THREADS ?= $(shell expr $$(nproc) + 1)
+# Tests wait more than they work, for servers and clocks; those that break networks do hardly anything else.
+THREADS ?= $(shell expr $$(nproc) '*' 2 + 1)
 
 test: setup
 	@$(say_left_out)
