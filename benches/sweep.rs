@@ -180,7 +180,7 @@ impl<'s> Field<'s> {
         let all: Vec<TableColumns> = (1..=self.tables)
             .map(|table| TableColumns {
                 table: TableName::new(self.shop.schema(), format!("t{table}")),
-                columns: names().map(ColumnName).collect(),
+                columns: names().map(ColumnName::from).collect(),
             })
             .collect();
         let asks: Vec<Vec<TableColumns>> = match each {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::key::PrivilegeKey;
 use super::names::{ColumnName, Grantee, TableColumns, TableName};
-use super::privilege::{Privilege, PrivilegeKey, ServerIdentity};
+use super::privilege::{Privilege, ServerIdentity};
 
 /// A question to a target: may this account be given these columns, and what would that do?
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::names::{Grantee, TableColumns, TargetName};
+use super::names::{Grantee, TableColumns, TargetName, same_but_for_case};
 use super::person::Person;
 use super::request::Request;
 use super::time::At;
@@ -38,7 +38,7 @@ impl Selector {
                     && wanted
                         .columns
                         .iter()
-                        .any(|c| c.0.to_lowercase() == column.to_lowercase())
+                        .any(|c| same_but_for_case(&c.0, column))
             };
             request
                 .tables

@@ -5,8 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::ids::RequestId;
+use super::key::PrivilegeKey;
 use super::names::{Grantee, TargetName};
-use super::privilege::{Privilege, PrivilegeKey, ServerIdentity};
+use super::privilege::{Privilege, ServerIdentity};
 use super::time::{At, BootInstant, Now, Ttl};
 
 /// Request and position in it: unique in a ledger.

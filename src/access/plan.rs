@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::ids::RequestId;
+use super::key::PrivilegeKey;
 use super::lease::{Lease, LeaseId, LeaseState};
-use super::names::{ColumnName, Grantee, TableName};
-use super::privilege::{Named, Privilege, PrivilegeKey, Standing, Thing};
+use super::names::{ColumnName, Grantee, ShortText, TableName};
+use super::privilege::{Named, Privilege, Standing, Thing};
 use super::time::Now;
 
 /// REVOKEs of identical column sets: every grantee here loses every column here, and nothing else is touched.
@@ -41,7 +42,7 @@ pub enum StepObject {
         table: TableName,
         columns: Vec<ColumnName>,
     },
-    Schema(String),
+    Schema(ShortText),
 }
 
 /// A due lease that needs no REVOKE.
@@ -185,7 +186,7 @@ pub fn steps_for(privileges: Vec<Privilege>) -> Vec<RevokeStep> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum ObjectOf {
     Table(TableName),
-    Schema(String),
+    Schema(ShortText),
 }
 
 impl ObjectOf {
@@ -261,10 +262,10 @@ mod tests {
     fn lease(request: u32, relation: u32, attnum: i16, role: u32, left: i64) -> Lease {
         let table = TableName::new("s", format!("t{relation}"));
         let named = Named {
-            grantee: Grantee(format!("r{role}")),
+            grantee: Grantee(format!("r{role}").into()),
             thing: Thing::Column {
                 table,
-                column: ColumnName(format!("c{attnum}")),
+                column: ColumnName(format!("c{attnum}").into()),
             },
         };
         let ttl = Ttl::from_secs(3600);

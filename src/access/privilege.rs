@@ -1,23 +1,23 @@
 //! What a GRANT gave, held by identity and not by name, so that undoing it cannot hit something else.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::names::{ColumnName, Grantee, TableName};
+use super::key::PrivilegeKey;
+use super::names::{ColumnName, Grantee, ShortText, TableName};
 
 /// The server and database that answered, so that another one under the same address is noticed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServerIdentity {
     /// Host and port as connected to.
-    pub address: String,
+    pub address: ShortText,
     /// Name of the database on Postgres; empty on MySQL, where privileges span databases.
-    pub database: String,
+    pub database: ShortText,
     /// What stays when names and addresses change: the system identifier and the database's OID on
     /// Postgres, `server_uuid` on MySQL, the best there is on MariaDB.
-    pub system: String,
+    pub system: ShortText,
 }
 
 impl fmt::Display for ServerIdentity {
@@ -59,96 +59,17 @@ pub enum Identity {
     },
     /// SELECT on one column. MySQL and MariaDB have names only: these are the exact spellings of the catalog.
     MysqlColumn {
-        database: String,
-        table: String,
-        column: String,
-        user: String,
-        host: String,
+        database: ShortText,
+        table: ShortText,
+        column: ShortText,
+        user: ShortText,
+        host: ShortText,
     },
 }
 
-/// A text that is equal exactly where the identities are: two leases with one key share one privilege.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PrivilegeKey(pub String);
-
 impl Identity {
     pub fn key(&self) -> PrivilegeKey {
-        PrivilegeKey(match self {
-            Self::PostgresColumn {
-                database,
-                relation,
-                attnum,
-                role,
-                grantor,
-            } => format!("pg:{database}/{relation}.{attnum}>{role}<{grantor}"),
-            Self::PostgresSchema {
-                database,
-                namespace,
-                role,
-                grantor,
-            } => format!("pgs:{database}/{namespace}>{role}<{grantor}"),
-            // Column and host compare without case on the server; database, table and user with it
-            // (facts-mysql, "Storage"). The rows themselves are looked for in any case.
-            Self::MysqlColumn {
-                database,
-                table,
-                column,
-                user,
-                host,
-            } => {
-                let (column, host) = (lowercase(column), lowercase(host));
-                let names: [&str; 5] = [database, table, &column, user, &host];
-                let mut text = b"my:".to_vec();
-                // Texts in a list, into memory: there is nothing that could fail.
-                let _ = serde_json::to_writer(&mut text, &names);
-                String::from_utf8(text).unwrap_or_default()
-            }
-        })
-    }
-}
-
-/// A GRANT or REVOKE of one privilege also marks this: on MySQL and MariaDB an account has one row for each table,
-/// which says whose hand was last there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Hand {
-    pub database: String,
-    pub table: String,
-    pub user: String,
-    pub host: String,
-}
-
-impl PrivilegeKey {
-    /// The same for keys of one table (or schema), and for no others.
-    pub fn table(&self) -> (String, String) {
-        match self.hand() {
-            Some(hand) => (hand.database, hand.table),
-            None => {
-                let end = self.0.find(['.', '>']).unwrap_or(self.0.len());
-                (self.0[..end].to_owned(), String::new())
-            }
-        }
-    }
-
-    /// `None` on Postgres, where each row names its own grantor.
-    pub fn hand(&self) -> Option<Hand> {
-        let [database, table, _, user, host]: [String; 5] =
-            serde_json::from_str(self.0.strip_prefix("my:")?).ok()?;
-        Some(Hand {
-            database,
-            table,
-            user,
-            host,
-        })
-    }
-}
-
-/// As `str::to_lowercase`, without a copy of what is so already: a key is made for each lease many times a sweep.
-fn lowercase(text: &str) -> Cow<'_, str> {
-    let is_lower = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
-    match text.bytes().all(is_lower) {
-        true => Cow::Borrowed(text),
-        false => Cow::Owned(text.to_lowercase()),
+        PrivilegeKey::from(self)
     }
 }
 
@@ -169,7 +90,7 @@ pub enum Thing {
         column: ColumnName,
     },
     /// USAGE on this schema.
-    Schema(String),
+    Schema(ShortText),
 }
 
 impl Named {
@@ -239,57 +160,4 @@ pub enum Standing {
     },
     /// Column, table, schema, database or account exist no more; `why` says which.
     Gone { why: String },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mysql(database: &str, table: &str, column: &str) -> PrivilegeKey {
-        Identity::MysqlColumn {
-            database: database.into(),
-            table: table.into(),
-            column: column.into(),
-            user: "u".into(),
-            host: "%".into(),
-        }
-        .key()
-    }
-
-    #[test]
-    fn keys_of_one_table_have_the_same_and_no_others_do() {
-        let of_table = |database, table| {
-            let one = mysql(database, table, "a");
-            assert_eq!(one.table(), mysql(database, table, "b\"c").table());
-            one.table()
-        };
-        let tables = [
-            of_table("d", "t"),
-            of_table("d", "t2"),
-            of_table("d\"", "t"),
-            of_table("d", "\"t"),
-            of_table("d\\", "t"),
-            of_table("d", "t\\\""),
-        ];
-        let mut distinct = tables.to_vec();
-        distinct.sort();
-        distinct.dedup();
-        assert_eq!(distinct.len(), tables.len());
-
-        let postgres = |relation, attnum| {
-            Identity::PostgresColumn {
-                database: 5,
-                relation,
-                attnum,
-                role: 7,
-                grantor: 8,
-            }
-            .key()
-        };
-        assert_eq!(postgres(12, 1).table(), postgres(12, 2).table());
-        assert_ne!(postgres(12, 1).table(), postgres(1, 2).table());
-        let schema = |text: &str| PrivilegeKey(text.into()).table();
-        assert_eq!(schema("pgs:5/6>7<8"), schema("pgs:5/6>9<8"));
-        assert_ne!(schema("pgs:5/6>7<8"), postgres(6, 1).table());
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::ids::RequestId;
-use super::privilege::PrivilegeKey;
+use super::key::PrivilegeKey;
 
 /// What one portion may weigh. A lease weighs 1, and a request [`REQUEST`] more.
 pub const HEAVIEST: usize = 4000;
@@ -68,7 +68,7 @@ pub fn of(due: &[(RequestId, PrivilegeKey)], heaviest: usize) -> Vec<Vec<Request
         }
         last = Some((key, place));
     }
-    let mut together: Vec<(Vec<RequestId>, (String, String), usize)> = Vec::new();
+    let mut together: Vec<(Vec<RequestId>, PrivilegeKey, usize)> = Vec::new();
     let mut group_of: HashMap<usize, usize> = HashMap::new();
     for (place, (request, key)) in requests.into_iter().enumerate() {
         let group = *group_of.entry(root(&mut first, place)).or_insert_with(|| {
@@ -98,10 +98,17 @@ mod tests {
         RequestId::of_submission(7, n.to_string().as_bytes())
     }
 
+    /// Of an account, on a column of a table.
+    fn key_of(table: usize, column: usize, account: usize) -> PrivilegeKey {
+        format!("pg:1/{table}.{column}>{account}<1")
+            .parse()
+            .unwrap()
+    }
+
     fn due(pairs: &[(usize, usize)]) -> Vec<(RequestId, PrivilegeKey)> {
         let mut pairs: Vec<_> = pairs
             .iter()
-            .map(|(request, key)| (id(*request), PrivilegeKey(format!("{key:06}"))))
+            .map(|(request, key)| (id(*request), key_of(*key, 1, 1)))
             .collect();
         pairs.sort_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
         pairs
@@ -152,10 +159,7 @@ mod tests {
     fn who_reads_the_same_tables_is_taken_together() {
         // Five accounts, a thousand leases each of the same fifty tables.
         let mut due: Vec<_> = (0..5)
-            .flat_map(|request| {
-                (0..1000).map(move |n| (id(request), format!("pg:1/{}.{n}>{request}<1", n / 20)))
-            })
-            .map(|(request, key)| (request, PrivilegeKey(key)))
+            .flat_map(|request| (0..1000).map(move |n| (id(request), key_of(n / 20, n, request))))
             .collect();
         due.sort_by(|a, b| a.1.cmp(&b.1));
         assert_eq!(of(&due, HEAVIEST).len(), 1);

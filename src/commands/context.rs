@@ -366,7 +366,7 @@ pub(super) fn spelled_out(rules: &Rules) -> Protected {
         };
         let columns = &mut tables[place].1;
         for name in policy.columns.iter().filter_map(|column| column.as_exact()) {
-            let name = ColumnName(name.to_owned());
+            let name = ColumnName(name.into());
             if !columns.contains(&name) {
                 columns.push(name);
             }

@@ -402,7 +402,7 @@ async fn target(
             format!("jit setup {name}"),
         )),
     }
-    (Some(server.system), lines)
+    (Some(server.system.into()), lines)
 }
 
 async fn examine(

@@ -295,7 +295,7 @@ fn column(
     };
     Ok(TableColumns {
         table: name,
-        columns: columns.into_iter().map(ColumnName).collect(),
+        columns: columns.into_iter().map(ColumnName::from).collect(),
     })
 }
 

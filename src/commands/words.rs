@@ -20,7 +20,7 @@ pub fn split_target(words: &[String]) -> Result<(Option<TargetName>, Vec<Typed>)
         Failure::new(Exit::Usage, error.to_string()).hint("jit columns")
     };
     let (target, rest) = match words.split_first() {
-        Some((first, rest)) if !has_colon(first) => (Some(TargetName(first.clone())), rest),
+        Some((first, rest)) if !has_colon(first) => (Some(TargetName(first.clone().into())), rest),
         _ => (None, words),
     };
     if rest.is_empty() {
@@ -57,7 +57,7 @@ pub fn target(typed: Option<TargetName>, known: &[&TargetName]) -> Result<Target
         std::env::var("JIT_TARGET")
             .ok()
             .filter(|text| !text.is_empty())
-            .map(TargetName)
+            .map(TargetName::from)
     };
     let names = || {
         known
@@ -115,7 +115,7 @@ pub fn resolve(
             }
         };
         let columns: Vec<ColumnName> = match columns {
-            TypedColumns::Named(names) => names.into_iter().map(ColumnName).collect(),
+            TypedColumns::Named(names) => names.into_iter().map(ColumnName::from).collect(),
             TypedColumns::All => {
                 let all: Vec<ColumnName> = offered
                     .iter()

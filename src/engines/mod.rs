@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use crate::access::arrival::{Ask, Survey};
 use crate::access::plan::RevokeStep;
 use crate::access::{
-    ColumnName, Grantee, LedgerId, Privilege, PrivilegeKey, RequestId, ServerIdentity, Standing,
-    TableName,
+    ColumnName, Grantee, LedgerId, Privilege, PrivilegeKey, RequestId, ServerIdentity, ShortText,
+    Standing, TableName,
 };
 
 pub use address::{Address, Dialect};
@@ -215,7 +215,7 @@ pub trait Engine {
 pub struct Needs {
     pub tables: Vec<(TableName, Vec<ColumnName>)>,
     /// Schemas whose USAGE may be leased along.
-    pub usage: Vec<String>,
+    pub usage: Vec<ShortText>,
     /// Whether a policy ends sessions at expiry, for which our account needs a right of its own.
     pub end_sessions: bool,
     /// The login that jit itself uses, as the settings name it.

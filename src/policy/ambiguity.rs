@@ -12,7 +12,7 @@ use super::book::Book;
 use super::glob::{Case, Glob, folded};
 use super::index::{Ruling, Specificity, Unit};
 use super::overlap::{self, TooTangled};
-use crate::access::{ColumnName, TableName, TargetName, syntax};
+use crate::access::{ColumnName, ShortText, TableName, TargetName, syntax};
 use crate::yaml::Problem;
 
 /// Third patterns that are told apart exactly; more of them are only tried with made-up names.
@@ -66,7 +66,7 @@ fn problem(book: &Book, a: usize, b: usize, shown: &Shown) -> Problem {
 }
 
 enum Shown {
-    Name(TableName, String),
+    Name(TableName, ShortText),
     TooTangled,
 }
 
@@ -177,7 +177,7 @@ impl<'b> Search<'b> {
                     {
                         conflicts
                             .entry(in_order(a.policy, b.policy))
-                            .or_insert(Shown::Name(table.clone(), name));
+                            .or_insert(Shown::Name(table.clone(), name.into()));
                     }
                 }
             }
@@ -224,7 +224,7 @@ impl<'b> Search<'b> {
         for filler in ["", "x", "zq7_", "x9k_wv"] {
             let [schema, table, column] = self.common(a, b, filler)?;
             let table = TableName::new(schema, table);
-            let name = ColumnName(column);
+            let name = ColumnName(column.into());
             if let Ruling::Unclear(policies) =
                 self.book.ruling(self.target, &table, &name, self.case)
                 && policies.contains(&a.policy)
@@ -312,7 +312,7 @@ impl<'b> Search<'b> {
                 for (column, in_column) in &columns {
                     if !in_column.iter().any(|other| here.contains(other)) {
                         let table = TableName::new(schema.clone(), table.clone());
-                        return Ok(Some(Shown::Name(table, column.clone())));
+                        return Ok(Some(Shown::Name(table, column.clone().into())));
                     }
                 }
             }

@@ -197,7 +197,7 @@ impl Reader {
         let mut along = Vec::new();
         for column in doc.with {
             match column.as_exact() {
-                Some(exact) => along.push(ColumnName(exact.to_owned())),
+                Some(exact) => along.push(ColumnName(exact.into())),
                 None => self.error(
                     file,
                     column.place,
@@ -225,7 +225,7 @@ impl Reader {
             hash: hash.clone(),
             description: doc.description,
             class: doc.class,
-            target: TargetName(doc.target.value),
+            target: TargetName(doc.target.value.into()),
             target_place: doc.target.place,
             table: doc.table,
             columns: doc.columns,

@@ -7,7 +7,7 @@ use super::approvals;
 use super::book::{Book, Policy};
 use super::glob::Case;
 use super::index::Ruling;
-use crate::access::{ColumnName, Sessions, TableName, TargetName, Ttl, Usage};
+use crate::access::{ColumnName, Sessions, ShortText, TableName, TargetName, Ttl, Usage};
 
 /// A column of a catalog, and the policy that rules it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -32,7 +32,7 @@ pub struct Leasable {
     /// Protected columns and `with:` columns that exist, in catalog order.
     pub tables: Vec<(TableName, Vec<ColumnName>)>,
     /// Schemas of these tables whose USAGE may be leased along.
-    pub usage: Vec<String>,
+    pub usage: Vec<ShortText>,
     /// Whether an entry of these policies ends sessions.
     pub end_sessions: bool,
 }

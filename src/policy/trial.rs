@@ -52,7 +52,7 @@ impl Book {
             ),
             columns: columns
                 .iter()
-                .map(|glob| ColumnName(glob.sample("x")))
+                .map(|glob| ColumnName(glob.sample("x").into()))
                 .collect(),
         }];
         let question = Question {

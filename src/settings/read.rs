@@ -329,7 +329,7 @@ impl Reader {
                     for (part, line) in &target.lines {
                         self.lines.insert(format!("targets.{name}.{part}"), *line);
                     }
-                    targets.insert(TargetName(name.clone()), target);
+                    targets.insert(TargetName(name.clone().into()), target);
                 }
                 Err(problem) => self.problems.push(problem),
             }
@@ -363,7 +363,7 @@ impl Reader {
                     self.error(account.place, why);
                 }
                 self.line(&format!("people.{person}.{target}"), account.place);
-                own.insert(TargetName(target.clone()), account.value.clone());
+                own.insert(TargetName(target.clone().into()), account.value.clone());
             }
             people.insert(person.clone(), own);
         }

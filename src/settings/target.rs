@@ -104,8 +104,8 @@ impl Accounts {
     /// An account as the engine writes it: on MySQL a host belongs to it.
     pub(super) fn whole(&self, account: String) -> Grantee {
         match self.dialect {
-            Dialect::Mysql if !account.contains('@') => Grantee(account + "@%"),
-            _ => Grantee(account),
+            Dialect::Mysql if !account.contains('@') => Grantee((account + "@%").into()),
+            _ => Grantee(account.into()),
         }
     }
 
@@ -116,7 +116,7 @@ impl Accounts {
             Dialect::Postgres => grantee.clone(),
             Dialect::Mysql => {
                 let (user, host) = grantee.user_and_host();
-                Grantee(format!("{user}@{}", host.to_lowercase()))
+                Grantee(format!("{user}@{}", host.to_lowercase()).into())
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::access::privilege::Thing;
-use crate::access::{Actor, At, ColumnName, Lease, Privilege, Request, TableName, time};
+use crate::access::{Actor, At, ColumnName, Lease, Privilege, Request, ShortText, TableName, time};
 use crate::audit::event::{Draft, EventKind};
 
 /// Every key that follows from the request, without a table.
@@ -65,7 +65,7 @@ fn policy_of(request: &Request, table: Option<&TableName>) -> Option<String> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     Table(TableName),
-    Schema(String),
+    Schema(ShortText),
 }
 
 impl Subject {

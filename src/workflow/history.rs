@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
-use crate::access::{At, ColumnName, Now, Request, RequestId, State, TableName, TargetName, Ttl};
+use crate::access::{
+    At, ColumnName, Now, Request, RequestId, ShortText, State, TableName, TargetName, Ttl,
+};
 use crate::stores::{FindRequests, StoreError};
 
 use super::Operator;
@@ -24,7 +26,7 @@ struct History {
     /// Ended access is read back to this instant; `None` before anything was read.
     since: Option<At>,
     spans: Vec<Span>,
-    by_column: HashMap<(TableName, String), Vec<usize>>,
+    by_column: HashMap<(TableName, ShortText), Vec<usize>>,
 }
 
 struct Span {
@@ -117,7 +119,7 @@ impl History {
     }
 }
 
-fn columns(request: &Request, fold: bool) -> impl Iterator<Item = (TableName, String)> {
+fn columns(request: &Request, fold: bool) -> impl Iterator<Item = (TableName, ShortText)> {
     request.tables.iter().flat_map(move |table| {
         table.columns.iter().map(move |ColumnName(column)| {
             let name = if fold {

@@ -110,7 +110,7 @@ pub fn sweep(op: &Operator, report: &SweepReport) -> Result<(), StoreError> {
     let now = op.now();
     let mut record = record(op)?;
     for target in &report.targets {
-        let name = TargetName(target.target.clone());
+        let name = TargetName(target.target.clone().into());
         if target.revokes_done {
             record.done.insert(name.clone(), now.at);
             record.unreachable.remove(&name);

@@ -135,7 +135,7 @@ impl LeaseView {
             table: lease.privilege.named.table().cloned(),
             column: lease.privilege.named.column().cloned(),
             schema: match &lease.privilege.named.thing {
-                Thing::Schema(schema) => Some(schema.clone()),
+                Thing::Schema(schema) => Some(schema.to_string()),
                 Thing::Column { .. } => None,
             },
             state: lease.state.word().to_owned(),

@@ -77,7 +77,7 @@ fn denied(result: Result<(), EngineError>, words: &[&str]) {
 /// What `doctor` says of the connection.
 fn findings(address: &Address) -> Vec<Finding> {
     let needs = Needs {
-        login: Grantee(address.user.clone()),
+        login: Grantee(address.user.clone().into()),
         ..Needs::default()
     };
     let found = wait(async {

@@ -52,7 +52,7 @@ fn runtime() -> Runtime {
 
 /// Everybody from everywhere: `name@%`.
 fn grantee(login: &Login) -> Grantee {
-    Grantee(format!("{}@%", login.user))
+    Grantee(format!("{}@%", login.user).into())
 }
 
 fn request() -> RequestId {
@@ -89,7 +89,7 @@ impl<'s> Shop<'s> {
         let alice = server.account("alice", "");
         let needs = Needs {
             tables: vec![(TableName::new(database.clone(), "c"), Vec::new())],
-            login: Grantee(jit.user.clone()),
+            login: Grantee(jit.user.clone().into()),
             ..Needs::default()
         };
         set_up(server, &needs);

@@ -69,7 +69,7 @@ fn request() -> RequestId {
 }
 
 fn column(text: &str) -> ColumnName {
-    ColumnName(text.to_owned())
+    ColumnName(text.into())
 }
 
 fn columns(table: &TableName, names: &[&str]) -> TableColumns {
@@ -118,7 +118,7 @@ impl<'s> Shop<'s> {
             tables,
             usage: Vec::new(),
             end_sessions: false,
-            login: Grantee(jit.user.clone()),
+            login: Grantee(jit.user.clone().into()),
             ledger: Some(ledger.clone()),
         };
         set_up(server, &database, &grantor, &needs);
@@ -145,7 +145,7 @@ impl<'s> Shop<'s> {
             tables,
             usage: Vec::new(),
             end_sessions: false,
-            login: Grantee(self.jit.user.clone()),
+            login: Grantee(self.jit.user.clone().into()),
             ledger: Some(self.ledger.clone()),
         }
     }
@@ -172,7 +172,7 @@ impl<'s> Shop<'s> {
 
     fn ask(&self, login: &Login, of: TableColumns) -> Ask {
         Ask {
-            grantee: Grantee(login.user.clone()),
+            grantee: Grantee(login.user.clone().into()),
             tables: vec![of],
             along: Vec::new(),
             ours: HashSet::new().into(),

@@ -98,7 +98,7 @@ pub fn of_list(
     let left: Vec<&ColumnView> = columns
         .iter()
         .filter(|view| view.target == *target && view.table == *table)
-        .filter(|view| !typed.done.contains(&view.column.0))
+        .filter(|view| !typed.done.iter().any(|done| *done == view.column.0))
         .collect();
     let more = left.len() > 1;
     left.into_iter()
@@ -233,7 +233,9 @@ pub fn named(columns: &[ColumnView], target: &TargetName, words: &[String]) -> V
                     fits(table, &view.table)
                         && match columns {
                             TypedColumns::All => true,
-                            TypedColumns::Named(names) => names.contains(&view.column.0),
+                            TypedColumns::Named(names) => {
+                                names.iter().any(|name| *name == view.column.0)
+                            }
                         }
                 })
         })

@@ -312,7 +312,7 @@ impl Known {
                     .filter(|name| self.is_target(name))
             })
             .or_else(only)
-            .map(TargetName)
+            .map(TargetName::from)
     }
 
     /// The protected columns as far as they are known without asking a database.

@@ -140,9 +140,11 @@ fn read(context: &Context, arguments: &cli::Request) -> Result<Words> {
         ([word], []) if ui::can_ask() && !is_target(context, word) => {
             (None, Some(typed_table(word)?), Vec::new())
         }
-        ([target], []) if ui::can_ask() => (Some(TargetName(target.clone())), None, Vec::new()),
+        ([target], []) if ui::can_ask() => {
+            (Some(TargetName(target.clone().into())), None, Vec::new())
+        }
         ([target, table], []) if ui::can_ask() => (
-            Some(TargetName(target.clone())),
+            Some(TargetName(target.clone().into())),
             Some(typed_table(table)?),
             Vec::new(),
         ),

@@ -2,21 +2,21 @@
 
 use std::fmt;
 
-use crate::access::Grantee;
+use crate::access::{Grantee, ShortText};
 
 /// `'user'@'host'`. The user compares with case, the host without; both servers store the host in lower case
 /// (their grammar folds it), and so does this.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Account {
-    pub(super) user: String,
-    pub(super) host: String,
+    pub(super) user: ShortText,
+    pub(super) host: ShortText,
 }
 
 impl Account {
-    pub(super) fn new(user: impl Into<String>, host: impl AsRef<str>) -> Self {
+    pub(super) fn new(user: impl Into<ShortText>, host: impl AsRef<str>) -> Self {
         Self {
             user: user.into(),
-            host: host.as_ref().to_lowercase(),
+            host: host.as_ref().to_lowercase().into(),
         }
     }
 
@@ -52,7 +52,7 @@ impl From<&Grantee> for Account {
 
 impl From<&Account> for Grantee {
     fn from(account: &Account) -> Self {
-        Self(account.to_string())
+        Self(account.to_string().into())
     }
 }
 

@@ -8,7 +8,8 @@ use super::observe;
 use super::rights;
 use super::rows::{Place, Rows, named, tables_of};
 use super::stamp::Stamp;
-use crate::access::{Privilege, PrivilegeKey, TableName};
+use crate::access::names::lowercase;
+use crate::access::{Privilege, PrivilegeKey, ShortText, TableName};
 use crate::engines::{EngineError, StillReads};
 
 /// How the grantees can still read, our rows left out.
@@ -58,12 +59,12 @@ pub(super) async fn strays(
     let places: Vec<Option<Place>> = known.iter().map(Place::of).collect();
     let rows = Rows::read(link, &tables_of(&places)).await?;
     let server = link.server();
-    let mut given: HashMap<(TableName, Account), HashSet<String>> = HashMap::new();
+    let mut given: HashMap<(TableName, Account), HashSet<ShortText>> = HashMap::new();
     for place in places.iter().flatten() {
         given
             .entry((place.table.clone(), place.account.clone()))
             .or_default()
-            .insert(place.column.to_lowercase());
+            .insert(lowercase(&place.column).into());
     }
     let mut revokes: HashMap<(TableName, Account), Vec<Stamp>> = HashMap::new();
     for (privilege, place) in known.iter().zip(&places) {

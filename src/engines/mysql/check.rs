@@ -178,7 +178,7 @@ async fn too_much(
         Err(EngineError::Refused { .. }) => {}
         Err(error) => return Err(error),
     }
-    for row in rights.databases.get(&me.user).into_iter().flatten() {
+    for row in rights.databases.get(me.user.as_str()).into_iter().flatten() {
         if row.account == me && (row.select || row.grant) {
             seen.push(format!(
                 "it has rights on the whole of database {}",

@@ -41,7 +41,7 @@ impl Link {
 
     /// How errors name this target.
     pub(super) fn shown(&self) -> String {
-        self.server.identity.address.clone()
+        self.server.identity.address.to_string()
     }
 
     /// A new name for a merged statement: the session's number and a count.
@@ -65,7 +65,7 @@ impl Link {
         let (line, server) = dial(&self.address).await?;
         if !server.identity.same_database(&self.server.identity) {
             return Err(EngineError::Changed {
-                address: server.identity.address.clone(),
+                address: server.identity.address.to_string(),
                 what: "the server".to_owned(),
                 why: format!(
                     "it was {} and is {} now",

@@ -54,13 +54,13 @@ async fn looked(
         seen: rows
             .into_iter()
             .filter(|(_, rows)| rows.get(account).is_some_and(|row| row.select))
-            .map(|(table, _)| table.table)
+            .map(|(table, _)| table.table.into())
             .collect(),
         user_columns: columns
             .into_values()
             .filter_map(|mut rows| rows.remove(account))
             .flatten()
-            .map(|row| row.column.to_lowercase())
+            .map(|row| row.column.as_str().to_lowercase())
             .collect(),
         everywhere: everywhere(link, account).await?,
         account: Some(account.clone()),

@@ -10,6 +10,7 @@ use super::connection::Link;
 use super::rights::{
     ByAccount, ColumnRow, DatabaseRow, Edge, Rights, TableRow, UserRow, mandatory_roles,
 };
+use crate::access::names::same_but_for_case;
 use crate::access::{ColumnName, TableName};
 use crate::engines::{Catalog, EngineError};
 
@@ -43,10 +44,9 @@ impl Shape {
 
     /// The column of this name, compared as the server does: without case.
     pub(super) fn column(&self, name: &str) -> Option<&ColumnShape> {
-        let wanted = name.to_lowercase();
         self.columns
             .iter()
-            .find(|column| column.name.to_lowercase() == wanted)
+            .find(|column| same_but_for_case(&column.name, name))
     }
 }
 
@@ -185,8 +185,8 @@ pub(super) async fn column_rows(
             .entry(Account::new(user, host))
             .or_default()
             .push(ColumnRow {
-                column,
-                at: at.unwrap_or_default(),
+                column: column.into(),
+                at: at.unwrap_or_default().into(),
             });
     }
     Ok(found)
@@ -218,8 +218,8 @@ pub(super) async fn table_rows(
             .insert(
                 Account::new(user, host),
                 TableRow {
-                    grantor,
-                    at: at.unwrap_or_default(),
+                    grantor: grantor.into(),
+                    at: at.unwrap_or_default().into(),
                     select,
                     grant,
                     columns,
@@ -315,7 +315,7 @@ fn lookups(tables: &BTreeSet<TableName>, mariadb: bool) -> Vec<(String, Vec<&str
             .iter()
             .flat_map(|table| [&table.schema, &table.table, &table.schema, &table.table]);
         let sql = vec![one; chunk.len()].join(" UNION ALL ");
-        lookups.push((sql, names.map(String::as_str).collect()));
+        lookups.push((sql, names.map(|name| name.as_str()).collect()));
     }
     lookups
 }
@@ -329,8 +329,8 @@ pub(super) fn spelled<'s>(
     shapes.get_key_value(asked).or_else(|| {
         shapes.iter().find(|(name, _)| {
             !exact
-                && name.schema.to_lowercase() == asked.schema.to_lowercase()
-                && name.table.to_lowercase() == asked.table.to_lowercase()
+                && same_but_for_case(&name.schema, &asked.schema)
+                && same_but_for_case(&name.table, &asked.table)
         })
     })
 }
@@ -341,7 +341,7 @@ pub(super) async fn catalog(link: &mut Link) -> Result<Catalog, EngineError> {
             .await?;
     let mut catalog = Catalog::new();
     for (schema, table, column) in rows {
-        let column = ColumnName(column);
+        let column = ColumnName(column.into());
         match catalog.last_mut() {
             Some((last, columns)) if last.schema == schema && last.table == table => {
                 columns.push(column);

@@ -22,8 +22,9 @@ use super::render::{self, RevokeWords};
 use super::rows::{Place, Rows};
 use super::sessions;
 use super::takings::{Spot, Statement, of, statements};
+use crate::access::names::lowercase;
 use crate::access::plan::RevokeStep;
-use crate::access::{ColumnName, TableName};
+use crate::access::{ColumnName, ShortText, TableName};
 use crate::engines::{EngineError, Report};
 
 /// After so many tables in a row that somebody's lock keeps, the rest is left to the next call: a global read lock
@@ -99,7 +100,7 @@ pub(super) async fn take(link: &mut Link, places: &[Place]) -> Result<Taken, Eng
                     let spot = (
                         statement.table.clone(),
                         account.clone(),
-                        column.0.to_lowercase(),
+                        lowercase(&column.0).into(),
                     );
                     taken.batches.insert(spot, batch.clone());
                 }
@@ -279,7 +280,7 @@ fn stubborn(
     rows: &Rows,
     places: &[Place],
     errors: &BTreeMap<(TableName, Account), EngineError>,
-) -> BTreeSet<(TableName, Account, String)> {
+) -> BTreeSet<(TableName, Account, ShortText)> {
     let mut found = BTreeSet::new();
     for place in places {
         let account_table = (place.table.clone(), place.account.clone());
@@ -293,7 +294,7 @@ fn stubborn(
             (
                 place.table.clone(),
                 place.account.clone(),
-                spelling.to_owned(),
+                ShortText::from(spelling),
             )
         };
         found.extend(rows.variants(place).map(|row| spot(&row.column)));
@@ -316,7 +317,7 @@ async fn cure(
     account: &Account,
     spelling: &str,
 ) -> Result<(), EngineError> {
-    let columns = [ColumnName(spelling.to_owned())];
+    let columns = [ColumnName::from(spelling)];
     let accounts = [account.clone()];
     let grant = render::grant(table, &columns, &accounts);
     let revoke = render::revoke(RevokeWords::Strict, table, &columns, &accounts);

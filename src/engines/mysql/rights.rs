@@ -7,7 +7,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::account::{Account, like};
-use crate::access::{Identity, PrivilegeKey, TableName};
+use crate::access::names::lowercase;
+use crate::access::{Identity, PrivilegeKey, ShortText, TableName};
 
 /// A row of `mysql.user`.
 #[derive(Clone, Debug)]
@@ -35,8 +36,8 @@ pub(super) struct DatabaseRow {
 /// A row of `mysql.tables_priv`.
 #[derive(Clone, Debug)]
 pub(super) struct TableRow {
-    pub(super) grantor: String,
-    pub(super) at: String,
+    pub(super) grantor: ShortText,
+    pub(super) at: ShortText,
     pub(super) select: bool,
     pub(super) grant: bool,
     /// SELECT on some columns: stands beside rows of `columns_priv`, or should.
@@ -46,8 +47,8 @@ pub(super) struct TableRow {
 /// A row of `mysql.columns_priv` with SELECT.
 #[derive(Clone, Debug)]
 pub(super) struct ColumnRow {
-    pub(super) column: String,
-    pub(super) at: String,
+    pub(super) column: ShortText,
+    pub(super) at: ShortText,
 }
 
 /// Rows of some tables, by table and account.
@@ -84,13 +85,13 @@ pub(super) struct Ways {
     /// Every column, in words.
     pub(super) whole: BTreeSet<String>,
     /// Single columns: name in lower case, the privilege's key, in words.
-    pub(super) columns: BTreeSet<(String, PrivilegeKey, String)>,
+    pub(super) columns: BTreeSet<(ShortText, PrivilegeKey, String)>,
 }
 
 impl Ways {
     /// How a column can be read, without the privileges in `ours`.
     pub(super) fn of(&self, column: &str, ours: &dyn Fn(&PrivilegeKey) -> bool) -> Vec<String> {
-        let column = column.to_lowercase();
+        let column = lowercase(column);
         let single = self
             .columns
             .iter()
@@ -109,7 +110,7 @@ pub(super) fn identity(table: &TableName, account: &Account, column: &str) -> Id
     Identity::MysqlColumn {
         database: table.schema.clone(),
         table: table.table.clone(),
-        column: column.to_owned(),
+        column: column.into(),
         user: account.user.clone(),
         host: account.host.clone(),
     }
@@ -164,7 +165,7 @@ impl Rights {
             }
             for row in self.column_rows(table, &holder.account) {
                 ways.columns.insert((
-                    row.column.to_lowercase(),
+                    lowercase(&row.column).into(),
                     key(table, &holder.account, &row.column),
                     say(format!("column grant on {}", row.column)),
                 ));
@@ -270,7 +271,7 @@ impl Rights {
             .chain(self.columns.get(table).into_iter().flat_map(HashMap::keys))
             .chain(
                 self.databases
-                    .get(&who.user)
+                    .get(who.user.as_str())
                     .into_iter()
                     .flatten()
                     .map(|row| &row.account),
@@ -305,7 +306,7 @@ impl Rights {
     ) -> impl Iterator<Item = &'r DatabaseRow> {
         let own = self
             .databases
-            .get(&who.user)
+            .get(who.user.as_str())
             .into_iter()
             .flatten()
             .filter(move |row| row.account.host == who.host);

@@ -7,15 +7,18 @@ use super::connection::Link;
 use super::observe;
 use super::rights::{self, ByAccount, ColumnRow, TableRow};
 use super::stamp::{OTHERS, Stamp};
+use crate::access::names::{lowercase, same_but_for_case};
 use crate::access::privilege::Thing;
-use crate::access::{ColumnName, Grantee, Identity, Named, Privilege, PrivilegeKey, TableName};
+use crate::access::{
+    ColumnName, Grantee, Identity, Named, Privilege, PrivilegeKey, ShortText, TableName,
+};
 use crate::engines::EngineError;
 
 /// A privilege of this engine, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place {
     pub(super) table: TableName,
-    pub(super) column: String,
+    pub(super) column: ShortText,
     pub(super) account: Account,
 }
 
@@ -60,7 +63,7 @@ pub(super) struct Rows {
     columns: ByAccount<Vec<ColumnRow>>,
     tables: ByAccount<TableRow>,
     /// Who holds a column, by table and the column in lower case.
-    holders: HashMap<TableName, HashMap<String, BTreeSet<Account>>>,
+    holders: HashMap<TableName, HashMap<ShortText, BTreeSet<Account>>>,
 }
 
 impl Rows {
@@ -74,13 +77,13 @@ impl Rows {
     }
 
     pub(super) fn new(columns: ByAccount<Vec<ColumnRow>>, tables: ByAccount<TableRow>) -> Self {
-        let mut holders: HashMap<TableName, HashMap<String, BTreeSet<Account>>> = HashMap::new();
+        let mut holders: HashMap<TableName, HashMap<ShortText, BTreeSet<Account>>> = HashMap::new();
         for (table, accounts) in &columns {
             let of_table = holders.entry(table.clone()).or_default();
             for (account, rows) in accounts {
                 for row in rows {
                     of_table
-                        .entry(row.column.to_lowercase())
+                        .entry(lowercase(&row.column).into())
                         .or_default()
                         .insert(account.clone());
                 }
@@ -103,10 +106,9 @@ impl Rows {
 
     /// The spellings of one column.
     pub(super) fn variants(&self, place: &Place) -> impl Iterator<Item = &ColumnRow> {
-        let column = place.column.to_lowercase();
         self.held(&place.table, &place.account)
             .iter()
-            .filter(move |row| row.column.to_lowercase() == column)
+            .filter(|row| same_but_for_case(&row.column, &place.column))
     }
 
     /// All who hold a column, in whatever spelling.
@@ -117,7 +119,7 @@ impl Rows {
     ) -> impl Iterator<Item = &Account> {
         self.holders
             .get(table)
-            .and_then(|columns| columns.get(&column.to_lowercase()))
+            .and_then(|columns| columns.get(lowercase(column).as_ref()))
             .into_iter()
             .flatten()
     }
@@ -149,7 +151,7 @@ impl Rows {
         mariadb: bool,
     ) -> Stamp {
         // Only rows of the same second can pass for ours later; on MariaDB, which has no times, those are all.
-        let others: Vec<String> = self
+        let others: Vec<ShortText> = self
             .holders(table, &row.column)
             .filter(|other| {
                 *other != account
@@ -159,10 +161,10 @@ impl Rows {
                         .any(|other| other.at == row.at)
             })
             .take(OTHERS + 1)
-            .map(ToString::to_string)
+            .map(|other| other.to_string().into())
             .collect();
         let of_table = self.table(table, account);
-        let time = |at: &str| (!mariadb).then(|| at.to_owned());
+        let time = |at: &str| (!mariadb).then(|| ShortText::from(at));
         let many = others.len() > OTHERS;
         Stamp {
             column: row.column.clone(),
@@ -191,7 +193,7 @@ pub(super) fn named(place: &Place, account: &Account, column: &str) -> Named {
         grantee: Grantee::from(account),
         thing: Thing::Column {
             table: place.table.clone(),
-            column: ColumnName(column.to_owned()),
+            column: ColumnName(column.into()),
         },
     }
 }

@@ -19,23 +19,24 @@
 use serde::{Deserialize, Serialize};
 
 use super::account::user_of;
+use crate::access::ShortText;
 
 /// Written into `Privilege::stamp` as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     /// The row's spelling.
-    pub(super) column: String,
+    pub(super) column: ShortText,
     /// The column row's timestamp, UTC; MySQL only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) at: Option<String>,
+    pub(super) at: Option<ShortText>,
     /// The table row's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) table_at: Option<String>,
+    pub(super) table_at: Option<ShortText>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) grantor: Option<String>,
+    pub(super) grantor: Option<ShortText>,
     /// Accounts that held the same column then, on MySQL since the same second: a renamed account is none of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) others: Vec<String>,
+    pub(super) others: Vec<ShortText>,
     /// There were too many of them to write down: then a rename cannot be told.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) many: bool,
@@ -54,8 +55,8 @@ impl Stamp {
     pub(super) fn revoked(self, hand: Option<(&str, &str)>, now: &str) -> Option<Self> {
         let at_once = self.at.as_deref() == Some(now);
         (at_once || hand.is_some()).then(|| Self {
-            table_at: hand.map(|(_, at)| at.to_owned()),
-            grantor: hand.map(|(grantor, _)| grantor.to_owned()),
+            table_at: hand.map(|(_, at)| at.into()),
+            grantor: hand.map(|(grantor, _)| grantor.into()),
             at_once,
             ..self
         })
@@ -107,16 +108,16 @@ pub(super) struct Ours<'o> {
     /// The user that our GRANTs write as grantor.
     pub(super) user: &'o str,
     /// Stamps of all leases of this privilege that the caller knows.
-    pub(super) stamps: &'o [Stamp],
+    pub(super) stamps: &'o [&'o Stamp],
     /// Spellings under which we have granted it.
-    pub(super) spellings: &'o [String],
+    pub(super) spellings: &'o [&'o str],
 }
 
 /// Why somebody else's hand is seen; `None` where it is not. `rows` are today's, one a spelling.
 pub(super) fn contested(recorded: &Stamp, rows: &[Stamp], ours: &Ours<'_>) -> Option<String> {
     if let Some(other) = rows
         .iter()
-        .find(|row| !ours.spellings.contains(&row.column))
+        .find(|row| !ours.spellings.contains(&row.column.as_str()))
     {
         return Some(format!(
             "somebody else has granted the same column in another spelling ({}), which we never wrote",
@@ -139,6 +140,7 @@ fn by_time(recorded: &Stamp, today: &Stamp, ours: &Ours<'_>) -> Option<String> {
     let known = ours
         .stamps
         .iter()
+        .copied()
         .chain([recorded])
         .find(|stamp| stamp.column == today.column && stamp.at == today.at);
     match known {
@@ -179,7 +181,7 @@ mod tests {
     use super::*;
 
     fn stamp(at: &str, grantor: &str, table_at: &str) -> Stamp {
-        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let some = |text: &str| (!text.is_empty()).then(|| ShortText::from(text));
         Stamp {
             column: "email".into(),
             at: some(at),
@@ -194,8 +196,8 @@ mod tests {
     fn judge(recorded: &Stamp, today: Stamp, siblings: &[Stamp]) -> Option<String> {
         let ours = Ours {
             user: "jit",
-            stamps: siblings,
-            spellings: &["email".to_owned()],
+            stamps: &siblings.iter().collect::<Vec<_>>(),
+            spellings: &["email"],
         };
         contested(recorded, &[today], &ours)
     }

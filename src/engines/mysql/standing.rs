@@ -9,14 +9,15 @@ use super::observe::{self, Shape};
 use super::rights::{self, ColumnRow, UserRow};
 use super::rows::{Place, Rows, named, tables_of};
 use super::stamp::{self, Ours, Stamp};
+use crate::access::names::lowercase;
 use crate::access::{Privilege, PrivilegeKey, Standing, TableName};
 use crate::engines::EngineError;
 
 /// What is known of one privilege from all leases that were handed in.
 #[derive(Default)]
-struct Known {
-    stamps: Vec<Stamp>,
-    spellings: Vec<String>,
+struct Known<'k> {
+    stamps: Vec<&'k Stamp>,
+    spellings: Vec<&'k str>,
 }
 
 pub(super) async fn privileges(
@@ -40,14 +41,16 @@ pub(super) async fn privileges(
         .collect();
     let shapes = observe::shapes(link, &missing).await?;
 
+    let stamps: Vec<Option<Stamp>> = of
+        .iter()
+        .map(|privilege| privilege.stamp.as_deref().and_then(Stamp::read))
+        .collect();
     let mut known: HashMap<PrivilegeKey, Known> = HashMap::new();
-    for (privilege, place) in of.iter().zip(&places) {
+    for ((privilege, place), stamp) in of.iter().zip(&places).zip(&stamps) {
         let Some(place) = place else { continue };
         let known = known.entry(privilege.key()).or_default();
-        known
-            .stamps
-            .extend(privilege.stamp.as_deref().and_then(Stamp::read));
-        known.spellings.push(place.column.clone());
+        known.stamps.extend(stamp);
+        known.spellings.push(&place.column);
     }
     let look = Look {
         server: link.server(),
@@ -61,8 +64,9 @@ pub(super) async fn privileges(
     Ok(of
         .iter()
         .zip(&places)
-        .map(|(privilege, place)| match place {
-            Some(place) => look.standing(privilege, place),
+        .zip(&stamps)
+        .map(|((privilege, place), recorded)| match place {
+            Some(place) => look.standing(privilege, place, recorded.as_ref()),
             None => Standing::Gone {
                 why: "it is no privilege of MySQL or MariaDB".to_owned(),
             },
@@ -78,14 +82,13 @@ struct Look<'l> {
     rows: &'l Rows,
     users: &'l HashMap<Account, UserRow>,
     shapes: &'l HashMap<TableName, Shape>,
-    known: &'l HashMap<PrivilegeKey, Known>,
+    known: &'l HashMap<PrivilegeKey, Known<'l>>,
     /// Live leases besides those that were handed in.
     owned: &'l HashSet<PrivilegeKey>,
 }
 
 impl Look<'_> {
-    fn standing(&self, privilege: &Privilege, place: &Place) -> Standing {
-        let recorded = privilege.stamp.as_deref().and_then(Stamp::read);
+    fn standing(&self, privilege: &Privilege, place: &Place, recorded: Option<&Stamp>) -> Standing {
         let rows: Vec<&ColumnRow> = self.rows.variants(place).collect();
         if let Some(row) = rows
             .iter()
@@ -99,7 +102,7 @@ impl Look<'_> {
                         .stamp(&place.table, &place.account, row, self.server.is_mariadb())
                 })
                 .collect();
-            let contested = recorded.as_ref().and_then(|recorded| {
+            let contested = recorded.and_then(|recorded| {
                 let known = self.known.get(&privilege.key())?;
                 stamp::contested(
                     recorded,
@@ -129,10 +132,10 @@ impl Look<'_> {
                 contested: None,
             };
         }
-        if let Some(held) = self.renamed(place, recorded.as_ref()) {
+        if let Some(held) = self.renamed(place, recorded) {
             return held;
         }
-        self.absent(place, recorded.as_ref())
+        self.absent(place, recorded)
     }
 
     /// Whether a lease explains that row.
@@ -149,13 +152,16 @@ impl Look<'_> {
         if exists && self.server.is_mariadb() {
             return None;
         }
-        let column = place.column.to_lowercase();
+        let column = lowercase(&place.column);
         let candidates: Vec<(&Account, &ColumnRow)> = self
             .rows
             .holders(&place.table, &column)
             .filter(|account| {
                 **account != place.account
-                    && !recorded.others.contains(&account.to_string())
+                    && !recorded
+                        .others
+                        .iter()
+                        .any(|other| *other == account.to_string())
                     && !self.is_ours(&rights::key(&place.table, account, &column))
             })
             .filter_map(|account| {

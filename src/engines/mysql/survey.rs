@@ -220,7 +220,7 @@ impl Look<'_> {
                     .into_iter()
                     .map(|how| Reading {
                         table: table.clone(),
-                        column: ColumnName(found.name.clone()),
+                        column: ColumnName(found.name.clone().into()),
                         how,
                     }),
             );
@@ -307,7 +307,7 @@ impl Look<'_> {
             let columns: Vec<ColumnName> = shape
                 .columns
                 .iter()
-                .map(|column| ColumnName(column.name.clone()))
+                .map(|column| ColumnName(column.name.clone().into()))
                 .filter(|column| {
                     !ways.of(&column.0, &|_| false).is_empty()
                         || asked.contains(&(Some(table), Some(column)))
@@ -355,7 +355,7 @@ fn privilege(table: &TableName, account: &Account, column: &str) -> Privilege {
             grantee: Grantee::from(account),
             thing: Thing::Column {
                 table: table.clone(),
-                column: ColumnName(column.to_owned()),
+                column: ColumnName(column.into()),
             },
         },
         stamp: None,

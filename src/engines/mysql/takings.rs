@@ -4,20 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::account::Account;
 use super::rows::{Place, Rows};
-use crate::access::{ColumnName, TableName};
+use crate::access::names::lowercase;
+use crate::access::{ColumnName, ShortText, TableName};
 
 /// Accounts in one statement; far below any packet limit.
 const ACCOUNTS: usize = 200;
 
 /// Table, account and column in lower case.
-pub(super) type Spot = (TableName, Account, String);
+pub(super) type Spot = (TableName, Account, ShortText);
 
 /// Where a place is.
 pub(super) fn of(place: &Place) -> Spot {
     (
         place.table.clone(),
         place.account.clone(),
-        place.column.to_lowercase(),
+        lowercase(&place.column).into(),
     )
 }
 
@@ -33,14 +34,14 @@ pub(super) struct Statement {
 /// statements of their own, one after the other.
 pub(super) fn statements(rows: &Rows, places: &[Place], one_account: bool) -> Vec<Statement> {
     // What each account has of each table, by column: its spellings.
-    let mut there: BTreeMap<(TableName, Account), BTreeMap<String, BTreeSet<String>>> =
+    let mut there: BTreeMap<(TableName, Account), BTreeMap<ShortText, BTreeSet<ShortText>>> =
         BTreeMap::new();
     for place in places {
         for row in rows.variants(place) {
             there
                 .entry((place.table.clone(), place.account.clone()))
                 .or_default()
-                .entry(row.column.to_lowercase())
+                .entry(lowercase(&row.column).into())
                 .or_default()
                 .insert(row.column.clone());
         }
@@ -90,8 +91,8 @@ mod tests {
                 .entry(Account::new(*user, "%"))
                 .or_default()
                 .push(ColumnRow {
-                    column: (*column).to_owned(),
-                    at: String::new(),
+                    column: (*column).into(),
+                    at: String::new().into(),
                 });
         }
         let columns = HashMap::from([(TableName::new("shop", "c"), accounts)]);
@@ -101,7 +102,7 @@ mod tests {
     fn place(user: &str, column: &str) -> Place {
         Place {
             table: TableName::new("shop", "c"),
-            column: column.to_owned(),
+            column: column.into(),
             account: Account::new(user, "%"),
         }
     }

@@ -275,7 +275,7 @@ impl Holdings {
             Object::Schema(schema) => {
                 held.privilege == "USAGE"
                     && schemas(needs).contains(schema.as_str())
-                    && (!held.grantable || needs.usage.contains(schema))
+                    && (!held.grantable || needs.usage.iter().any(|leased| leased == schema))
             }
             Object::Table(_) | Object::Database(_) | Object::Function(_) => false,
         }
@@ -286,7 +286,7 @@ impl Holdings {
 pub fn schemas(needs: &Needs) -> BTreeSet<&str> {
     let tables = needs.tables.iter().map(|(table, _)| table.schema.as_str());
     tables
-        .chain(needs.usage.iter().map(String::as_str))
+        .chain(needs.usage.iter().map(|schema| schema.as_str()))
         .collect()
 }
 
@@ -349,7 +349,7 @@ fn held(row: &Row) -> Result<Held, EngineError> {
         on: match kind.as_str() {
             "column" => Object::Column {
                 table: TableName::new(schema, object),
-                column: ColumnName(text(3)?),
+                column: ColumnName(text(3)?.into()),
             },
             "table" => Object::Table(TableName::new(schema, object)),
             "schema" => Object::Schema(schema),

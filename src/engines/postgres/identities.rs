@@ -6,7 +6,7 @@ use crate::access::privilege::{Named, Thing};
 use crate::access::{ColumnName, Grantee, Identity, Privilege, TableName};
 use crate::engines::EngineError;
 
-use super::identity::get;
+use super::identity::{get, text};
 use super::link::{Parameter, Send};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -82,7 +82,7 @@ pub fn all(of: &[Privilege], our_database: u32, shown: &str) -> Result<Vec<Entry
         .map(|privilege| {
             apart(&privilege.identity, our_database).ok_or_else(|| EngineError::Changed {
                 address: shown.to_owned(),
-                what: format!("privilege {}", privilege.key().0),
+                what: format!("privilege {}", privilege.key()),
                 why: format!("it is of another database, not of this one (OID {our_database})"),
             })
         })
@@ -196,13 +196,13 @@ impl Names {
         }
         for row in answer(1) {
             let place = (get(row, 0)?, get(row, 1)?);
-            names.columns.insert(place, ColumnName(get(row, 2)?));
+            names.columns.insert(place, ColumnName(text(row, 2)?));
         }
         for row in answer(2) {
             names.schemas.insert(get(row, 0)?, get(row, 1)?);
         }
         for row in answer(3) {
-            names.roles.insert(get(row, 0)?, Grantee(get(row, 1)?));
+            names.roles.insert(get(row, 0)?, Grantee(text(row, 1)?));
         }
         Ok(names)
     }
@@ -227,7 +227,8 @@ impl Names {
                 self.schemas
                     .get(&namespace)
                     .ok_or_else(|| format!("the schema (OID {namespace}) exists no more"))?
-                    .clone(),
+                    .clone()
+                    .into(),
             ),
         };
         Ok(Named {
@@ -238,7 +239,7 @@ impl Names {
 
     fn grantee(&self, role: u32) -> Result<Grantee, String> {
         match role {
-            0 => Ok(Grantee("PUBLIC".to_owned())),
+            0 => Ok(Grantee("PUBLIC".into())),
             role => self
                 .roles
                 .get(&role)

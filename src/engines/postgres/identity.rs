@@ -7,7 +7,7 @@
 
 use tokio_postgres::Row;
 
-use crate::access::ServerIdentity;
+use crate::access::{ServerIdentity, ShortText};
 use crate::engines::address::Endpoint;
 use crate::engines::{EngineError, Flavour, Kind};
 
@@ -96,9 +96,9 @@ pub async fn of(link: &Link, endpoint: &Endpoint) -> Result<Answered, EngineErro
         },
         version,
         server: ServerIdentity {
-            address: endpoint.to_string(),
-            database: get(row, 5)?,
-            system: format!("{system}/{database}"),
+            address: endpoint.to_string().into(),
+            database: text(row, 5)?,
+            system: format!("{system}/{database}").into(),
         },
         database,
         login: get(row, 6)?,
@@ -111,6 +111,11 @@ pub async fn of(link: &Link, endpoint: &Endpoint) -> Result<Answered, EngineErro
             (false, false) => None,
         },
     })
+}
+
+/// As [`get`], of a name.
+pub fn text(row: &Row, place: usize) -> Result<ShortText, EngineError> {
+    get::<&str>(row, place).map(ShortText::from)
 }
 
 /// A column of a row of one of our own queries. It fails where a name is not UTF-8 (a SQL_ASCII database).

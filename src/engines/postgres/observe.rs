@@ -10,7 +10,7 @@ use crate::access::{ColumnName, Grantee, Privilege, PrivilegeKey, Standing, Tabl
 use crate::engines::{Catalog, EngineError};
 
 use super::identities::{self, Entry, Spot};
-use super::identity::get;
+use super::identity::{get, text};
 use super::link::Link;
 
 const STANDING_COLUMNS: &str = include_str!("sql/standing_columns.sql");
@@ -109,7 +109,7 @@ fn column_standing(row: &Row, entry: &Entry) -> Result<Standing, EngineError> {
     };
     let thing = Thing::Column {
         table,
-        column: ColumnName(column),
+        column: ColumnName(column.into()),
     };
     held(thing, get(row, 4)?, entry, get(row, 5)?)
 }
@@ -117,7 +117,12 @@ fn column_standing(row: &Row, entry: &Entry) -> Result<Standing, EngineError> {
 fn schema_standing(row: &Row, entry: &Entry) -> Result<Standing, EngineError> {
     match get::<Option<String>>(row, 1)? {
         None => Ok(gone("the schema exists no more")),
-        Some(schema) => held(Thing::Schema(schema), get(row, 2)?, entry, get(row, 3)?),
+        Some(schema) => held(
+            Thing::Schema(schema.into()),
+            get(row, 2)?,
+            entry,
+            get(row, 3)?,
+        ),
     }
 }
 
@@ -129,7 +134,7 @@ fn held(
 ) -> Result<Standing, EngineError> {
     let grantee = match (role, entry.role) {
         (_, 0) => everybody(),
-        (Some(role), _) => Grantee(role),
+        (Some(role), _) => Grantee(role.into()),
         (None, _) => return Ok(gone("the account exists no more")),
     };
     let named = Named { grantee, thing };
@@ -151,7 +156,7 @@ fn gone(why: &str) -> Standing {
 }
 
 fn everybody() -> Grantee {
-    Grantee("PUBLIC".to_owned())
+    Grantee("PUBLIC".into())
 }
 
 /// Everything that can be leased, system schemas aside.
@@ -162,7 +167,7 @@ pub async fn catalog(link: &Link) -> Result<Catalog, EngineError> {
         .map(|row| {
             let table = TableName::new(get::<String>(row, 0)?, get::<String>(row, 1)?);
             let columns: Vec<String> = get(row, 2)?;
-            Ok((table, columns.into_iter().map(ColumnName).collect()))
+            Ok((table, columns.into_iter().map(ColumnName::from).collect()))
         })
         .collect()
 }
@@ -215,7 +220,7 @@ pub async fn strays(
         // A role that is gone leaves its number only; there is no name to revoke from and nobody to read.
         let grantee = match (entry.role, role) {
             (0, _) => everybody(),
-            (_, Some(role)) => Grantee(role),
+            (_, Some(role)) => Grantee(role.into()),
             (_, None) => return,
         };
         let privilege = Privilege {
@@ -238,7 +243,7 @@ pub async fn strays(
         };
         let thing = Thing::Column {
             table: TableName::new(get::<String>(row, 3)?, get::<String>(row, 4)?),
-            column: ColumnName(get(row, 5)?),
+            column: ColumnName(text(row, 5)?),
         };
         keep(entry, get(row, 6)?, thing);
     }
@@ -250,7 +255,7 @@ pub async fn strays(
             role: get(row, 1)?,
             grantor,
         };
-        keep(entry, get(row, 3)?, Thing::Schema(get(row, 2)?));
+        keep(entry, get(row, 3)?, Thing::Schema(text(row, 2)?));
     }
     Ok(strays)
 }

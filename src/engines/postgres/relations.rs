@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::Row;
 
-use super::identity::get;
+use super::identity::{get, text};
 use super::link::Link;
 use super::names::near;
 use super::setup;
@@ -111,7 +111,7 @@ impl Relations {
         for row in columns {
             of.entry(get(row, 0)?).or_default().push(Column {
                 attnum: get(row, 1)?,
-                name: ColumnName(get(row, 2)?),
+                name: ColumnName(text(row, 2)?),
                 generated: get(row, 3)?,
                 grantable: get(row, 4)?,
             });

@@ -153,7 +153,7 @@ mod tests {
                 grantee: grantee.into(),
                 thing: Thing::Column {
                     table: TableName::new("My Shop", "Order"),
-                    column: ColumnName(column.to_owned()),
+                    column: ColumnName(column.into()),
                 },
             },
             stamp: None,

@@ -142,12 +142,12 @@ mod tests {
             let table = TableName::new("s", format!("t{relation}"));
             names.relations.insert(relation, table);
             for attnum in 0..5i16 {
-                let column = ColumnName(format!("c{attnum}"));
+                let column = ColumnName(format!("c{attnum}").into());
                 names.columns.insert((relation, attnum), column);
             }
         }
         for role in 1..5u32 {
-            names.roles.insert(role, Grantee(format!("r{role}")));
+            names.roles.insert(role, Grantee(format!("r{role}").into()));
         }
         names.schemas.insert(7, "s".to_owned());
         names

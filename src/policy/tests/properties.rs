@@ -61,7 +61,7 @@ proptest! {
         let short: Vec<&String> = words.iter().filter(|w| w.len() <= 2).collect();
         let unclear = short.iter().any(|schema| short.iter().any(|table| words.iter().any(|column| {
             let table = TableName::new(schema.as_str(), table.as_str());
-            let ruling = book.ruling(&"shop".into(), &table, &ColumnName(column.clone()), Case::Exact);
+            let ruling = book.ruling(&"shop".into(), &table, &ColumnName(column.clone().into()), Case::Exact);
             matches!(ruling, crate::policy::index::Ruling::Unclear(_))
         })));
         // Patterns of at most three tokens share a name of at most six letters; up to three are tried here.

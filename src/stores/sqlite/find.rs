@@ -82,7 +82,7 @@ impl SqliteLedger {
                     ":prefix_end": prefix_end,
                     ":states": states,
                     ":requester": find.requester,
-                    ":target": find.target.as_ref().map(|target| &target.0),
+                    ":target": find.target.as_ref().map(|target| target.as_str()),
                     ":lapsing_by": find.lapsing_by.map(At::millis),
                     ":ended_since": find.ended_since.map(At::millis),
                     ":limit": limit,
@@ -120,12 +120,12 @@ impl SqliteLedger {
                 FindLeases::Live(None) => each(sql::LEASES_LIVE, named_params! {}),
                 FindLeases::Live(Some(target)) => each(
                     sql::LEASES_LIVE_OF_TARGET,
-                    named_params! { ":target": target.0 },
+                    named_params! { ":target": target.as_str() },
                 ),
                 FindLeases::DueWithSharers(target, now) => each(
                     sql::LEASES_DUE,
                     named_params! {
-                        ":target": target.0,
+                        ":target": target.as_str(),
                         ":at": now.at.millis(),
                         ":boot": now.boot.boot,
                         ":boot_millis": stored(now.boot.millis),
@@ -134,17 +134,17 @@ impl SqliteLedger {
                 FindLeases::OfWithSharers(target, requests) => each(
                     sql::LEASES_LIVE_OF_REQUESTS,
                     named_params! {
-                        ":target": target.0,
+                        ":target": target.as_str(),
                         ":requests": serde_json::to_string(requests)?,
                     },
                 ),
                 FindLeases::GivenWithKeys(target, keys) => each(
                     sql::LEASES_GIVEN_WITH_KEYS,
-                    named_params! { ":target": target.0, ":keys": serde_json::to_string(keys)? },
+                    named_params! { ":target": target.as_str(), ":keys": serde_json::to_string(keys)? },
                 ),
                 FindLeases::EndedSince(target, since) => each(
                     sql::LEASES_ENDED_SINCE,
-                    named_params! { ":target": target.0, ":since": since.millis() },
+                    named_params! { ":target": target.as_str(), ":since": since.millis() },
                 ),
             }
         })
@@ -158,14 +158,17 @@ impl SqliteLedger {
         self.reading(|connection| {
             let mut statement = connection.prepare_cached(sql::LEASE_KEYS_DUE)?;
             let mut rows = statement.query(named_params! {
-                ":target": target.0,
+                ":target": target.as_str(),
                 ":at": now.at.millis(),
                 ":boot": now.boot.boot,
                 ":boot_millis": stored(now.boot.millis),
             })?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                found.push((rows::id(rows::word(row, 0)?)?, PrivilegeKey(row.get(1)?)));
+                found.push((
+                    rows::id(rows::word(row, 0)?)?,
+                    rows::key(rows::word(row, 1)?)?,
+                ));
             }
             Ok(found)
         })
@@ -176,16 +179,25 @@ impl SqliteLedger {
         target: &TargetName,
     ) -> Result<HashSet<PrivilegeKey>, StoreError> {
         self.reading(|connection| {
-            let mut statement = connection.prepare_cached(sql::LEASE_KEYS_LIVE)?;
-            let rows = statement.query_map([&target.0], |row| row.get(0).map(PrivilegeKey))?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            let mut found = HashSet::new();
+            rows::each(
+                connection,
+                sql::LEASE_KEYS_LIVE,
+                [target.as_str()],
+                |row| rows::key(rows::word(row, 0)?),
+                |key| {
+                    found.insert(key);
+                    Ok(())
+                },
+            )?;
+            Ok(found)
         })
     }
 
     pub(super) fn find_live_targets(&self) -> Result<Vec<TargetName>, StoreError> {
         let found =
             self.reading(|connection| rows::texts(connection, sql::LEASE_TARGETS_LIVE, []))?;
-        Ok(found.into_iter().map(TargetName).collect())
+        Ok(found.into_iter().map(TargetName::from).collect())
     }
 
     pub(super) fn find_live_servers(
@@ -196,7 +208,7 @@ impl SqliteLedger {
             rows::all(
                 connection,
                 sql::LEASE_SERVERS_LIVE,
-                [&target.0],
+                [target.as_str()],
                 rows::document,
             )
         })

@@ -22,7 +22,7 @@ pub(super) fn new_request(
             ":id": request.id.as_str(),
             ":state": course.state.word(),
             ":requester": request.requester.uid,
-            ":target": request.target.0,
+            ":target": request.target.as_str(),
             ":lapses_at": request.lapses_at.millis(),
             ":granted_at": course.granted_at.map(At::millis),
             ":expires_at": course.expires_at.map(At::millis),
@@ -49,7 +49,7 @@ pub(super) fn save_request(
             ":id": request.id.as_str(),
             ":was": was.word(),
             ":requester": request.requester.uid,
-            ":target": request.target.0,
+            ":target": request.target.as_str(),
             ":lapses_at": request.lapses_at.millis(),
             ":doc": serde_json::to_string(request)?,
         })?;
@@ -102,9 +102,9 @@ pub(super) fn new_lease(transaction: &Transaction<'_>, lease: &Lease) -> Result<
         .execute(named_params! {
             ":request": lease.id.request.as_str(),
             ":position": lease.id.position,
-            ":target": lease.target.0,
+            ":target": lease.target.as_str(),
             ":state": lease.state.word(),
-            ":key": lease.key().0,
+            ":key": lease.key().to_string(),
             ":expires_at": lease.expires_at.millis(),
             ":boot": lease.boot.boot,
             ":boot_due": stored(boot_due),
@@ -124,8 +124,8 @@ pub(super) fn save_lease(transaction: &Transaction<'_>, lease: &Lease) -> Result
         .execute(named_params! {
             ":request": lease.id.request.as_str(),
             ":position": lease.id.position,
-            ":target": lease.target.0,
-            ":key": lease.key().0,
+            ":target": lease.target.as_str(),
+            ":key": lease.key().to_string(),
             ":expires_at": lease.expires_at.millis(),
             ":doc": serde_json::to_string(lease)?,
         })?;

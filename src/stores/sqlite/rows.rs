@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use super::error::Fault;
 use super::statements as sql;
 use crate::access::ids::NotAnId;
-use crate::access::{At, Course, Lease, LeaseState, LedgerId, Request, RequestId};
+use crate::access::key::NotAKey;
+use crate::access::{At, Course, Lease, LeaseState, LedgerId, PrivilegeKey, Request, RequestId};
 use crate::audit::chain::{Hash, Link};
 
 /// One text, or none.
@@ -124,6 +125,11 @@ pub(super) fn lease(row: &Row<'_>) -> Result<Lease, Fault> {
 pub(super) fn id(text: &str) -> Result<RequestId, Fault> {
     text.parse()
         .map_err(|error: NotAnId| Fault::Document(error.to_string()))
+}
+
+pub(super) fn key(text: &str) -> Result<PrivilegeKey, Fault> {
+    text.parse()
+        .map_err(|error: NotAKey| Fault::Document(error.to_string()))
 }
 
 /// The text in a column.

@@ -17,7 +17,9 @@ fn ten_thousand_leases_are_given_and_taken_in_merged_statements(server: &Server)
     let mut shop = Shop::open(server);
     let list =
         |each: &dyn Fn(usize) -> String| (0..COLUMNS).map(each).collect::<Vec<_>>().join(", ");
-    let columns: Vec<ColumnName> = (0..COLUMNS).map(|n| ColumnName(format!("c{n}"))).collect();
+    let columns: Vec<ColumnName> = (0..COLUMNS)
+        .map(|n| ColumnName(format!("c{n}").into()))
+        .collect();
     let mut sql = String::new();
     for table in 0..TABLES {
         sql.push_str(&shop.filled(&format!(
@@ -155,7 +157,7 @@ fn a_table_with_very_many_holders_is_no_slower(server: &Server) {
     let asks: Vec<Ask> = people
         .iter()
         .map(|person| Ask {
-            grantee: Grantee(format!("{person}@%")),
+            grantee: Grantee(format!("{person}@%").into()),
             ..shop.ask(&names)
         })
         .collect();

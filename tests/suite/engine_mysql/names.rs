@@ -49,7 +49,7 @@ fn odd_names_are_granted_read_and_revoked(server: &Server) {
             ),
         );
         let ask = Ask {
-            grantee: Grantee(format!("{user}@%")),
+            grantee: Grantee(format!("{user}@%").into()),
             tables: vec![TableColumns {
                 table: TableName::new(database.clone(), *odd),
                 columns: vec![ColumnName::from(*odd)],

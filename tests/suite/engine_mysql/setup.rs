@@ -14,7 +14,7 @@ on_mysql_and_mariadb!(
 fn needs(shop: &Shop<'_>, login: &str) -> Needs {
     Needs {
         tables: vec![(shop.table(), vec!["email".into(), "ssn".into()])],
-        login: Grantee(login.to_owned()),
+        login: Grantee(login.into()),
         ..Needs::default()
     }
 }

@@ -52,14 +52,17 @@ fn what_does_not_exist_is_named_with_what_looks_alike(server: &Server) {
         other => panic!("{other:?}"),
     }
     let mut ask = shop.ask_of(&shop.table_named("cc"), &["email"]);
-    ask.grantee = Grantee(format!("{}x@%", shop.alice.user));
+    ask.grantee = Grantee(format!("{}x@%", shop.alice.user).into());
     let survey = shop.survey(&ask);
     match &survey.problems[..] {
         [
             SurveyProblem::NoAccount { near: accounts, .. },
             SurveyProblem::NoTable { near: tables, .. },
         ] => {
-            assert!(accounts.contains(&grantee(&shop.alice).0), "{accounts:?}");
+            assert!(
+                accounts.contains(&grantee(&shop.alice).to_string()),
+                "{accounts:?}"
+            );
             assert_eq!(tables[0], shop.table().to_string());
         }
         other => panic!("{other:?}"),
@@ -70,7 +73,7 @@ fn what_does_not_exist_is_named_with_what_looks_alike(server: &Server) {
         format!("{}@localhost", shop.alice.user),
     ] {
         let mut ask = shop.ask(&["email"]);
-        ask.grantee = Grantee(other);
+        ask.grantee = Grantee(other.into());
         assert!(matches!(
             shop.survey(&ask).problems[..],
             [SurveyProblem::NoAccount { .. }]
@@ -194,9 +197,9 @@ fn accounts_that_are_no_plain_logins_are_unfit(server: &Server) {
     );
     let mut ask = shop.ask(&["email"]);
     ask.grantee = Grantee(if shop.is_mariadb() {
-        format!("{role}@")
+        format!("{role}@").into()
     } else {
-        format!("{role}@%")
+        format!("{role}@%").into()
     });
     let problems = format!("{:?}", shop.survey(&ask).problems);
     assert!(problems.contains("Unfit"), "{problems}");
@@ -299,7 +302,7 @@ fn a_grant_to_the_narrower_host_hides_the_wider_ones_and_that_is_said(server: &S
     assert!(shop.can_read("note"));
     for host in ["localhost", "127.0.0.1"] {
         let mut ask = shop.ask(&["email"]);
-        ask.grantee = Grantee(format!("{user}@{host}"));
+        ask.grantee = Grantee(format!("{user}@{host}").into());
         let survey = shop.survey(&ask);
         assert!(
             survey

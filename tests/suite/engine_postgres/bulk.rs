@@ -50,14 +50,14 @@ fn wanted(of: &[Privilege]) -> HashSet<(String, String, String)> {
                 privilege
                     .named
                     .table()
-                    .map(|t| t.table.clone())
+                    .map(|t| t.table.to_string())
                     .unwrap_or_default(),
                 privilege
                     .named
                     .column()
-                    .map(|c| c.0.clone())
+                    .map(|c| c.0.to_string())
                     .unwrap_or_default(),
-                privilege.named.grantee.0.clone(),
+                privilege.named.grantee.to_string(),
             )
         })
         .collect()
@@ -175,7 +175,10 @@ fn ten_thousand_leases_come_and_go_in_seconds(server: &Server) {
                 table: table(t),
                 columns: names.iter().map(|name| column(name)).collect(),
             },
-            grantees: accounts.iter().map(|a| Grantee(a.user.clone())).collect(),
+            grantees: accounts
+                .iter()
+                .map(|a| Grantee(a.user.clone().into()))
+                .collect(),
             privileges: all
                 .iter()
                 .filter(|privilege| privilege.named.table() == Some(&table(t)))

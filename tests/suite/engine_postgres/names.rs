@@ -131,7 +131,7 @@ fn nobody_can_name_everybody(server: &Server) {
         let alice = shop.alice.clone();
         shop.resolve(&alice, columns(&customers(), &["email"]))
     };
-    forged[0].named.grantee = Grantee("public".to_owned());
+    forged[0].named.grantee = Grantee("public".into());
     let reports = shop.grant(&[order(&forged)]);
     assert!(matches!(error(&reports[0]), EngineError::Changed { .. }));
     assert_eq!(shop.strays(&[]), []);

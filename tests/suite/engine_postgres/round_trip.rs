@@ -104,7 +104,7 @@ fn usage_is_leased_along_and_ends(server: &Server) {
     let alice = shop.alice.clone();
     shop.as_owner("REVOKE USAGE ON SCHEMA app FROM PUBLIC");
     let mut needs = shop.needs(usual_needs());
-    needs.usage = vec!["app".to_owned()];
+    needs.usage = vec!["app".into()];
     set_up(server, &shop.database, &shop.grantor.clone(), &needs);
     shop.as_owner(
         "CREATE TABLE app.open_to_all (a int); GRANT SELECT ON app.open_to_all TO PUBLIC",

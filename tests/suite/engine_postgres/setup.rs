@@ -71,7 +71,7 @@ fn traces(shop: &Shop) -> Vec<String> {
 fn undo_leaves_nothing(server: &Server) {
     let shop = Shop::open(server);
     let mut needs = shop.needs(usual_needs());
-    needs.usage = vec!["app".to_owned()];
+    needs.usage = vec!["app".into()];
     shop.run(&format!(
         "REVOKE CONNECT ON DATABASE {} FROM PUBLIC",
         shop.database
@@ -247,7 +247,7 @@ fn without_a_grantor_it_is_not_set_up(server: &Server) {
     let runtime = runtime();
     let mut engine = connect(&runtime, &address(server, &login, "jit_nobody"));
     let ask = Ask {
-        grantee: Grantee(login.user.clone()),
+        grantee: Grantee(login.user.clone().into()),
         tables: vec![columns(&customers(), &["email"])],
         along: Vec::new(),
         ours: HashSet::new().into(),
@@ -263,7 +263,7 @@ fn without_a_grantor_it_is_not_set_up(server: &Server) {
 fn names_that_the_server_would_cut_are_refused(server: &Server) {
     let shop = Shop::open(server);
     let mut needs = shop.needs(usual_needs());
-    needs.login = Grantee("é".repeat(32));
+    needs.login = Grantee("é".repeat(32).into());
     let mut root = root(&shop);
     let refused = shop.runtime.block_on(root.setup(&needs, false));
     assert!(

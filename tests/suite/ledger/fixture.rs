@@ -255,7 +255,7 @@ pub fn approved(mut request: Request, by: u32) -> Request {
 }
 
 pub fn target(number: u32) -> TargetName {
-    TargetName(format!("target{number}"))
+    TargetName(format!("target{number}").into())
 }
 
 pub fn lease(request: u32, position: u32, column: i16, expires: u64) -> Lease {

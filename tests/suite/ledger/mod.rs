@@ -650,14 +650,14 @@ fn due_leases_come_with_all_that_share_their_privileges() {
             .leases(&find)
             .unwrap()
             .iter()
-            .map(|lease| format!("{}:{}", lease.privilege.key().0, lease.id.position))
+            .map(|lease| format!("{}:{}", lease.privilege.key(), lease.id.position))
             .collect()
     };
     let set = |wanted: &[(u32, i16)]| -> HashSet<String> {
         wanted
             .iter()
             .map(|(position, column)| {
-                format!("{}:{position}", lease(1, 0, *column, 0).privilege.key().0)
+                format!("{}:{position}", lease(1, 0, *column, 0).privilege.key())
             })
             .collect()
     };

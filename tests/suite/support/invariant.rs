@@ -207,7 +207,7 @@ fn cell_of(shop: &Shop<'_>, lease: &Lease) -> Option<Cell> {
             column,
             user,
             ..
-        } => (user.clone(), table.clone(), column.clone()),
+        } => (user.to_string(), table.to_string(), column.to_string()),
         Identity::PostgresSchema { .. } => return None,
     };
     let account = login.strip_suffix(&format!("_{}", shop.suffix))?;

@@ -5,7 +5,7 @@ fn table() -> TableName {
 }
 
 fn account(text: &str) -> Account {
-    Account::from(&crate::access::Grantee(text.to_owned()))
+    Account::from(&crate::access::Grantee(text.into()))
 }
 
 fn database(who: &str, pattern: &str) -> (String, Vec<DatabaseRow>) {
@@ -16,13 +16,13 @@ fn database(who: &str, pattern: &str) -> (String, Vec<DatabaseRow>) {
         select: true,
         grant: false,
     };
-    (account.user, vec![row])
+    (account.user.into(), vec![row])
 }
 
 fn column(who: &str, name: &str) -> HashMap<Account, Vec<ColumnRow>> {
     let row = ColumnRow {
-        column: name.to_owned(),
-        at: String::new(),
+        column: name.into(),
+        at: "".into(),
     };
     HashMap::from([(account(who), vec![row])])
 }
@@ -126,7 +126,7 @@ fn a_grant_option_is_found_through_a_role() {
             account("lead@%"),
             TableRow {
                 grantor: "root@localhost".into(),
-                at: String::new(),
+                at: "".into(),
                 select: false,
                 grant: true,
                 columns: false,

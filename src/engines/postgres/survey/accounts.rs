@@ -101,7 +101,7 @@ fn account(row: &Row) -> Result<Account, EngineError> {
     };
     Ok(Account {
         oid: get(row, 0)?,
-        name: Grantee(name),
+        name: Grantee(name.into()),
         may_connect: get(row, 7)?,
         unfit,
     })
