@@ -149,3 +149,25 @@ impl fmt::Display for TableColumns {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_same_in_lower_case_is_the_same() {
+        let texts = [
+            "", "ssn", "SSN", "Ssn", "K", "k", "\u{212a}", "straße", "STRAẞE", "strasse",
+        ];
+        for a in texts {
+            assert_eq!(lowercase(a), a.to_lowercase());
+            for b in texts {
+                assert_eq!(
+                    same_but_for_case(a, b),
+                    a.to_lowercase() == b.to_lowercase(),
+                    "{a} {b}"
+                );
+            }
+        }
+    }
+}
