@@ -105,6 +105,10 @@ pub fn all(book: &mut Book, source: &[(String, String)]) {
     for (heading, beginning) in [
         ("An id in a file that is none", "{0:?} is not a request id"),
         (
+            "A lease in a ledger, of no privilege",
+            "{0:?} is not the key of a privilege",
+        ),
+        (
             "An id that begins several",
             "{prefix} is the beginning of several ids",
         ),
