@@ -152,6 +152,11 @@ impl Proxy {
         hits
     }
 
+    /// How often the fault has struck by now.
+    pub fn struck(&self) -> usize {
+        self.wire.state().hits
+    }
+
     /// Waits until nothing has passed for longer than anything takes between two packets of a client that nothing
     /// holds. Whether the client still runs then.
     pub fn falls_silent(&self, client: &mut Child) -> bool {
