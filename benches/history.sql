@@ -29,22 +29,19 @@ SELECT request, id, 'ended', 1000 + i % 500, 'shop', ended, ended FROM one;
 INSERT INTO request_docs (number, doc)
 SELECT one.request, json_set(like_this.request, '$.id', id, '$.requester.uid', 1000 + i % 500) FROM one, like_this;
 
-INSERT INTO leases (number, request, position, target, state, key, expires_at, boot, boot_due, ended_at)
-SELECT lease, id, 0, 'shop', 'revoked', 'pg:1/2.' || i || '>3<4', ended, 'a boot', 0, ended FROM one;
-
 INSERT INTO lease_docs (number, doc)
 SELECT lease,
        json_object(
-         'id', json_object('request', id, 'position', 0), 'target', 'shop', 'grantee', 'somebody',
+         'grantee', 'somebody',
          'server', json_object('address', 'db:5432', 'database', 'shop', 'system', 'elsewhere'),
-         'privilege', json_object(
-           'identity', json_object('postgres_column', json_object(
-             'database', 1, 'relation', 2, 'attnum', 1, 'role', 3, 'grantor', 4)),
-           'named', json_object('grantee', 'somebody',
-             'thing', json('{"column":{"table":"public.customers","column":"email"}}'))),
-         'intent_at', '2016-01-01T00:00:00.000Z', 'expires_at', '2016-01-01T01:00:00.000Z', 'ttl', '1h',
-         'boot', json_object('boot', 'a boot', 'millis', 0))
+         'identity', json_object('postgres_column', json_object(
+           'database', 1, 'relation', 2, 'attnum', 1, 'role', 3, 'grantor', 4)),
+         'named', json_object('grantee', 'somebody',
+           'thing', json('{"column":{"table":"public.customers","column":"email"}}')))
 FROM one;
+
+INSERT INTO leases (number, request, position, target, state, live, doc, key, expires_at, boot, boot_due, ended_at)
+SELECT lease, id, 0, 'shop', 'revoked', NULL, lease, 'pg:1/2.' || i || '>3<4', ended, 'a boot', 0, ended FROM one;
 
 WITH RECURSIVE n (i) AS (SELECT 5 * :from + 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5 * :to)
 INSERT INTO events (seq, request, line)

@@ -406,13 +406,6 @@ fn names() -> impl Iterator<Item = String> {
 pub fn expire(ledger: &Path) -> usize {
     let ledger = rusqlite::Connection::open(ledger).expect("the ledger");
     let just_now = jit::workflow::clock::now().at.minus(Ttl::from_secs(1));
-    ledger
-        .execute(
-            "UPDATE lease_docs SET doc = json_set(doc, '$.expires_at', ?1)
-             WHERE number IN (SELECT number FROM leases WHERE live IS NOT NULL)",
-            [just_now.to_string()],
-        )
-        .expect("they are live");
     let changed = ledger
         .execute(
             "UPDATE leases SET expires_at = ?1 WHERE live IS NOT NULL",

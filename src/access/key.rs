@@ -55,6 +55,11 @@ impl PrivilegeKey {
         Self(table)
     }
 
+    /// The identity, folded.
+    pub fn folded(&self) -> &Identity {
+        &self.0
+    }
+
     /// `None` on Postgres, where each row names its own grantor.
     pub fn hand(&self) -> Option<Hand> {
         match &self.0 {

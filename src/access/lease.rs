@@ -8,7 +8,7 @@ use super::ids::RequestId;
 use super::key::PrivilegeKey;
 use super::names::{Grantee, TargetName};
 use super::privilege::{Privilege, ServerIdentity};
-use super::time::{At, BootInstant, Now, Ttl};
+use super::time::{At, BootInstant, Now};
 
 /// Request and position in it: unique in a ledger.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,10 +24,9 @@ impl fmt::Display for LeaseId {
 }
 
 /// Where a lease stands. Only the ended ones owe nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LeaseState {
     /// The intent is recorded; whether the GRANT happened is not known. It owes its undo all the same.
-    #[default]
     Owed,
     /// Observed in the catalog after the GRANT.
     Held,
@@ -75,22 +74,17 @@ impl LeaseState {
 }
 
 /// Everything that the undo needs, recorded before the GRANT is sent.
-///
-/// As JSON it is without its state: a ledger keeps that beside it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     pub id: LeaseId,
     pub target: TargetName,
     pub grantee: Grantee,
     pub server: ServerIdentity,
     pub privilege: Privilege,
-    pub intent_at: At,
-    /// `intent_at` plus the duration; nothing ever moves it later.
+    /// The instant of the intent plus the duration; nothing ever moves it later.
     pub expires_at: At,
-    pub ttl: Ttl,
-    /// The boot clock at `intent_at`: the lease also ends when this much time has elapsed on it.
-    pub boot: BootInstant,
-    #[serde(skip)]
+    /// The same end by the boot clock: where that boot is running, the lease is due from then on.
+    pub boot_end: BootInstant,
     pub state: LeaseState,
 }
 
@@ -102,7 +96,6 @@ impl Lease {
     /// Whether its time is over by either clock.
     pub fn is_due(&self, now: &Now) -> bool {
         now.at >= self.expires_at
-            || (now.boot.boot == self.boot.boot
-                && now.boot.millis >= self.boot.millis.saturating_add(self.ttl.millis()))
+            || (now.boot.boot == self.boot_end.boot && now.boot.millis >= self.boot_end.millis)
     }
 }

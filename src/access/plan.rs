@@ -242,7 +242,7 @@ fn merge(rows: Rows) -> Vec<RevokeStep> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::{At, BootInstant, Identity, ServerIdentity, Ttl};
+    use crate::access::{At, BootInstant, Identity, ServerIdentity};
 
     fn now() -> Now {
         Now {
@@ -268,7 +268,6 @@ mod tests {
                 column: ColumnName(format!("c{attnum}").into()),
             },
         };
-        let ttl = Ttl::from_secs(3600);
         Lease {
             id: LeaseId {
                 request: id(request),
@@ -292,12 +291,10 @@ mod tests {
                 named,
                 stamp: None,
             },
-            intent_at: At::from_millis(0),
             expires_at: At::from_millis(1_000_000 + left * 1000),
-            ttl,
-            boot: BootInstant {
+            boot_end: BootInstant {
                 boot: "other".into(),
-                millis: 0,
+                millis: 3_600_000,
             },
             state: LeaseState::Held,
         }

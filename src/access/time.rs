@@ -240,6 +240,16 @@ pub struct Now {
     pub boot: BootInstant,
 }
 
+impl BootInstant {
+    /// So much later on the same boot's clock.
+    pub fn plus(&self, span: Ttl) -> Self {
+        Self {
+            boot: self.boot.clone(),
+            millis: self.millis.saturating_add(span.millis()),
+        }
+    }
+}
+
 impl Now {
     /// How far the wall clock stands behind what it showed before, by the larger of the two witnesses:
     /// the latest instant that the ledger has seen, and the elapsed boot time since then.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::access::hold::Hold;
 use crate::access::{
     At, BootInstant, Course, Lease, LeaseId, LeaseState, LedgerId, Now, Person, PrivilegeKey,
-    Request, RequestId, ServerIdentity, State, TargetName,
+    Request, RequestId, ServerIdentity, State, TableColumns, TargetName,
 };
 use crate::audit::event::Draft;
 
@@ -51,6 +51,14 @@ pub enum FindLeases {
     GivenWithKeys(TargetName, Vec<PrivilegeKey>),
     /// Ended ones of a target, ended at or after this instant. Those that ended first come first.
     EndedSince(TargetName, At),
+}
+
+/// As much of an open request as its place among others takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub id: RequestId,
+    pub lapses_at: At,
+    pub tables: Vec<TableColumns>,
 }
 
 /// What a ledger knows of itself. Each is one row, kept as text.
@@ -112,6 +120,12 @@ pub enum Effect {
         id: LeaseId,
         state: LeaseState,
     },
+    /// Its state, and the stamp that its row was seen with; the same error.
+    StampLease {
+        id: LeaseId,
+        state: LeaseState,
+        stamp: Option<String>,
+    },
     /// Kept once a hash.
     KeepText {
         hash: String,
@@ -140,13 +154,14 @@ impl Effect {
     /// A lease in a new state, and with the stamp that its row was seen with, where that is another one.
     pub fn put(lease: &Lease, state: LeaseState, stamp: Option<&String>) -> Self {
         let id = lease.id.clone();
-        if stamp.is_none() || stamp == lease.privilege.stamp.as_ref() {
-            return Self::MoveLease { id, state };
+        match stamp.is_none() || stamp == lease.privilege.stamp.as_ref() {
+            true => Self::MoveLease { id, state },
+            false => Self::StampLease {
+                id,
+                state,
+                stamp: stamp.cloned(),
+            },
         }
-        let mut lease = lease.clone();
-        lease.state = state;
-        lease.privilege.stamp = stamp.cloned();
-        Self::SaveLease(Box::new(lease))
     }
 }
 
@@ -187,6 +202,13 @@ pub trait Ledger {
         &self,
         find: &FindRequests,
         take: &mut dyn FnMut(Request) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError>;
+    /// A target's requests in one state, in short and one by one.
+    fn each_waiting(
+        &self,
+        target: &TargetName,
+        state: State,
+        take: &mut dyn FnMut(Waiting),
     ) -> Result<(), StoreError>;
     fn leases(&self, find: &FindLeases) -> Result<Vec<Lease>, StoreError>;
     /// The same one by one, for those who need not have all of them at once. An error of `take` ends it.

@@ -11,7 +11,7 @@ use crate::access::{
 use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, GrantOrder, Report, Verb};
 use crate::failpoint;
-use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
+use crate::stores::{Change, Effect, FindLeases, StoreError};
 
 use super::acts::{Verdict, verdict};
 use super::history::Histories;
@@ -35,12 +35,9 @@ pub async fn approved(
     whole: bool,
 ) -> Result<(), Failing> {
     let now = op.now();
-    let find = FindRequests {
-        states: Some(vec![State::Approved]),
-        target: Some(target.clone()),
-        ..FindRequests::default()
-    };
-    let portions = portions::of(op, &find, |request| request.lapses_at > now.at)?;
+    let portions = portions::of(op, target, State::Approved, |request| {
+        request.lapses_at > now.at
+    })?;
     if portions.is_empty() {
         return Ok(());
     }
@@ -221,10 +218,8 @@ fn intend(
                 grantee: request.grantee.clone(),
                 server: survey.server.clone(),
                 privilege,
-                intent_at: now.at,
                 expires_at: now.at.plus(ttl),
-                ttl,
-                boot: now.boot.clone(),
+                boot_end: now.boot.plus(ttl),
                 state: LeaseState::Owed,
             })
             .collect();
@@ -464,9 +459,9 @@ fn sharers(
         .leases(&FindLeases::GivenWithKeys(target.clone(), keys))?
         .into_iter()
         .filter(|lease| !own.contains(&lease.id.request) && lease.privilege.stamp.is_some())
-        .map(|mut lease| {
-            lease.privilege.stamp = stamped.get(&lease.key()).map(|stamp| (*stamp).clone());
-            Effect::SaveLease(Box::new(lease))
+        .map(|lease| {
+            let stamp = stamped.get(&lease.key()).copied();
+            Effect::put(&lease, lease.state.clone(), stamp)
         })
         .collect())
 }

@@ -6,7 +6,7 @@ use crate::access::arrival::{Ask, Prerequisite, Survey, SurveyProblem};
 use crate::access::{Request, RequestId, State, TableColumns, TargetName, Usage};
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, Verb};
-use crate::stores::{Change, Effect, FindRequests};
+use crate::stores::{Change, Effect};
 
 use super::acts::{Verdict, verdict};
 use super::events::{self, Subject};
@@ -24,13 +24,8 @@ pub async fn submitted(
     engine: &mut dyn Engine,
     report: &mut TargetReport,
 ) -> Result<(), Failing> {
-    let find = FindRequests {
-        states: Some(vec![State::Submitted]),
-        target: Some(target.clone()),
-        ..FindRequests::default()
-    };
     let histories = Histories::default();
-    for ids in portions::of(op, &find, |_| true)? {
+    for ids in portions::of(op, target, State::Submitted, |_| true)? {
         some(op, target, engine, report, &ids, &histories).await?;
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! Many requests, cut into portions: a step needs room for one of them, however many there are.
 
 use crate::access::waves::{self, HEAVIEST, REQUEST};
-use crate::access::{Request, RequestId, State};
-use crate::stores::{FindRequests, StoreError};
+use crate::access::{Request, RequestId, State, TargetName};
+use crate::stores::{StoreError, Waiting};
 
 use super::Operator;
 
@@ -19,21 +19,21 @@ pub fn heaviest() -> usize {
     HEAVIEST
 }
 
-/// The requests that are found and fit, neighbours by table so that their statements can be merged.
+/// The target's requests in this state that fit, neighbours by table so that their statements can be merged.
 pub fn of(
     op: &Operator,
-    find: &FindRequests,
-    fits: impl Fn(&Request) -> bool,
+    target: &TargetName,
+    state: State,
+    fits: impl Fn(&Waiting) -> bool,
 ) -> Result<Vec<Vec<RequestId>>, StoreError> {
     let mut found = Vec::new();
-    op.ledger.each_request(find, &mut |request| {
+    op.ledger.each_waiting(target, state, &mut |request| {
         if fits(&request) {
             let columns: usize = request.tables.iter().map(|table| table.columns.len()).sum();
             let first = request.tables.into_iter().next();
             let first = first.map(|table| (table.table, table.columns.into_iter().next()));
             found.push((first, request.id, columns + REQUEST));
         }
-        Ok(())
     })?;
     found.sort();
     let things = found.into_iter().map(|(first, id, weight)| {

@@ -6,7 +6,7 @@ use rusqlite::{Transaction, TransactionBehavior, named_params, params};
 
 use super::error::{Doing, Fault};
 use super::find::{fact_word, stored};
-use super::{SqliteLedger, open, put, reserve, rows, statements as sql};
+use super::{SqliteLedger, lease_docs, open, put, reserve, rows, statements as sql};
 use crate::access::hold::Hold;
 use crate::access::{At, LedgerId, Now};
 use crate::audit::chain;
@@ -66,8 +66,11 @@ pub(super) fn apply(
     transaction
         .prepare_cached(sql::SEEN_ADVANCE)?
         .execute(seen)?;
-    for effect in effects {
-        write(transaction, now.at, effect)?;
+    let mut docs = lease_docs::Written::default();
+    for alike in effects.chunk_by(|one, next| put::go_together(one, next)) {
+        if let Some(first) = alike.first() {
+            write(transaction, now.at, first, alike.len(), &mut docs)?;
+        }
     }
 
     let (newest, mut prev) = rows::head(transaction, id)?;
@@ -109,12 +112,19 @@ fn rank(effect: &Effect) -> u8 {
         | Effect::ResetSeen(_) => 1,
         Effect::NewRequest(_) => 2,
         Effect::NewLease(_) => 3,
-        Effect::SaveLease(_) | Effect::MoveLease { .. } => 4,
+        Effect::SaveLease(_) | Effect::MoveLease { .. } | Effect::StampLease { .. } => 4,
         Effect::SaveRequest { .. } | Effect::MoveRequest { .. } => 5,
     }
 }
 
-fn write(transaction: &Transaction<'_>, at: At, effect: &Effect) -> Result<(), Fault> {
+/// Writes one effect; a move of a lease also for those that [`put::go_together`] with it, `alike` in all.
+fn write(
+    transaction: &Transaction<'_>,
+    at: At,
+    effect: &Effect,
+    alike: usize,
+    docs: &mut lease_docs::Written,
+) -> Result<(), Fault> {
     match effect {
         Effect::Submission(submission) => drained(transaction, submission)?,
         Effect::Seen(person) => {
@@ -126,9 +136,12 @@ fn write(transaction: &Transaction<'_>, at: At, effect: &Effect) -> Result<(), F
         Effect::MoveRequest { id, was, course } => {
             put::move_request(transaction, at, id, *was, course)?;
         }
-        Effect::NewLease(lease) => put::new_lease(transaction, lease)?,
-        Effect::SaveLease(lease) => put::save_lease(transaction, lease)?,
-        Effect::MoveLease { id, state } => put::move_lease(transaction, id, state)?,
+        Effect::NewLease(lease) => put::new_lease(transaction, docs, lease)?,
+        Effect::SaveLease(lease) => put::save_lease(transaction, docs, lease)?,
+        Effect::MoveLease { id, state } => put::move_leases(transaction, id, alike, state, None)?,
+        Effect::StampLease { id, state, stamp } => {
+            put::move_leases(transaction, id, alike, state, Some(stamp.as_deref()))?;
+        }
         Effect::KeepText { hash, body } => {
             let mut statement = transaction.prepare_cached(sql::TEXT_KEEP)?;
             statement.execute([hash, body])?;

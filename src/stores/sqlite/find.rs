@@ -3,16 +3,18 @@
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, ToSql, named_params, params};
+use serde::Deserialize;
 
 use super::error::{Doing, Fault};
+use super::lease_docs::Leases;
 use super::{SqliteLedger, rows, statements as sql};
 use crate::access::hold::Hold;
 use crate::access::{
     At, BootInstant, Lease, Now, Person, PrivilegeKey, Request, RequestId, ServerIdentity, State,
-    TargetName,
+    TableColumns, TargetName,
 };
 use crate::stores::{
-    DrainedSubmission, Fact, FindLeases, FindRequests, OwedLine, Seen, StoreError,
+    DrainedSubmission, Fact, FindLeases, FindRequests, OwedLine, Seen, StoreError, Waiting,
 };
 
 /// States that a request can lapse from: those of the index `requests_by_lapse`.
@@ -93,6 +95,37 @@ impl SqliteLedger {
         })
     }
 
+    pub(super) fn find_each_waiting(
+        &self,
+        target: &TargetName,
+        state: State,
+        take: &mut dyn FnMut(Waiting),
+    ) -> Result<(), StoreError> {
+        /// What is read of a document.
+        #[derive(Deserialize)]
+        struct Doc {
+            tables: Vec<TableColumns>,
+        }
+        self.reading(|connection| {
+            rows::each(
+                connection,
+                sql::REQUESTS_WAITING,
+                params![state.word(), target.as_str()],
+                |row| {
+                    Ok(Waiting {
+                        tables: rows::document::<Doc>(row)?.tables,
+                        id: rows::id(rows::word(row, 1)?)?,
+                        lapses_at: At::from_millis(row.get(2)?),
+                    })
+                },
+                |waiting| {
+                    take(waiting);
+                    Ok(())
+                },
+            )
+        })
+    }
+
     pub(super) fn find_leases(&self, find: &FindLeases) -> Result<Vec<Lease>, StoreError> {
         let mut found = Vec::new();
         self.find_each_lease(find, &mut |lease| {
@@ -108,10 +141,15 @@ impl SqliteLedger {
         take: &mut dyn FnMut(Lease) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         self.reading(|connection| {
+            let mut leases = Leases::new(connection);
             let mut each = |statement: &str, params: &[(&str, &dyn ToSql)]| {
-                rows::each(connection, statement, params, rows::lease, |lease| {
-                    Ok(take(lease)?)
-                })
+                rows::each(
+                    connection,
+                    statement,
+                    params,
+                    |row| leases.read(row),
+                    |lease| Ok(take(lease)?),
+                )
             };
             match find {
                 FindLeases::Of(id) => {
@@ -382,7 +420,7 @@ pub(super) fn stored(number: u64) -> i64 {
 }
 
 /// What [`stored`] has stored; the schema lets nothing negative in.
-fn loaded(number: i64) -> u64 {
+pub(super) fn loaded(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 

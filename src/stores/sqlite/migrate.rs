@@ -135,13 +135,18 @@ mod tests {
         state: &str,
     ) -> Result<usize, rusqlite::Error> {
         let ended = !matches!(state, "owed" | "held" | "disputed");
+        connection.execute(sql::LEASE_DOC_INSERT, ["{}"])?;
         connection.execute(
-            "INSERT INTO leases (request, position, target, state, key, expires_at, boot, boot_due, ended_at)
-             VALUES (?1, 1, 't', ?2, 'k', 100, 'b', 100, ?3)",
-            rusqlite::params![request, state, ended.then_some(1)],
-        )?;
-        let document = rusqlite::params![connection.last_insert_rowid(), "{}"];
-        connection.execute(sql::LEASE_DOC_INSERT, document)
+            "INSERT INTO leases (request, position, target, state, live, doc, key, expires_at, boot, boot_due, ended_at)
+             VALUES (?1, 1, 't', ?2, ?3, ?4, 'k', 100, 'b', 100, ?5)",
+            rusqlite::params![
+                request,
+                state,
+                (!ended).then_some(1),
+                connection.last_insert_rowid(),
+                ended.then_some(1)
+            ],
+        )
     }
 
     /// Forces a request into a state, past the laws, so that a move from there can be tried.
@@ -271,32 +276,41 @@ mod tests {
             "UPDATE leases SET boot_due = 101",
             "UPDATE leases SET boot = 'c'",
             "UPDATE leases SET key = 'l'",
+            "UPDATE leases SET doc = 9",
             "UPDATE leases SET target = 'u'",
             "DELETE FROM leases",
         ] {
             law(connection.execute(change, []).expect_err(change));
         }
-        assert!(
-            connection
-                .execute("UPDATE leases SET ended_at = 1", [])
-                .is_err()
-        );
-        assert!(
-            connection
-                .execute("UPDATE leases SET state = 'gone'", [])
-                .is_err()
-        );
+        for odd in [
+            "UPDATE leases SET ended_at = 1",
+            "UPDATE leases SET state = 'gone'",
+            "UPDATE leases SET state = 'gone', ended_at = 1",
+            "UPDATE leases SET state = 'gone', live = NULL",
+            "UPDATE leases SET live = NULL, ended_at = 1",
+            "UPDATE leases SET live = NULL",
+            "UPDATE leases SET live = 0",
+            "UPDATE leases SET live = 2",
+        ] {
+            assert!(connection.execute(odd, []).is_err(), "{odd}");
+        }
         connection
             .execute("UPDATE leases SET expires_at = 99, state = 'held'", [])
             .unwrap();
-        let named = "UPDATE lease_docs SET doc = '{\"a\":0}'";
-        assert_eq!(connection.execute(named, []), Ok(1), "while it is live");
+        connection.execute(sql::LEASE_DOC_INSERT, ["{}"]).unwrap();
+        let renamed = "UPDATE leases SET doc = 2, stamp = 's'";
+        assert_eq!(connection.execute(renamed, []), Ok(1), "while it is live");
         connection
-            .execute("UPDATE leases SET state = 'revoked', ended_at = 5", [])
+            .execute(
+                "UPDATE leases SET state = 'revoked', live = NULL, ended_at = 5",
+                [],
+            )
             .unwrap();
         for change in [
-            "UPDATE leases SET state = 'held', ended_at = NULL",
+            "UPDATE leases SET state = 'held', live = 1, ended_at = NULL",
             "UPDATE leases SET note = 'so'",
+            "UPDATE leases SET stamp = 't'",
+            "UPDATE leases SET doc = 1",
             "UPDATE lease_docs SET doc = '{\"a\":1}'",
             "DELETE FROM lease_docs",
             "DELETE FROM leases",
@@ -319,13 +333,29 @@ mod tests {
         let end = "UPDATE requests SET state = 'ended', ended_at = 1";
         law(connection.execute(end, []).unwrap_err());
         connection
-            .execute("UPDATE leases SET state = 'gone', ended_at = 1", [])
+            .execute(
+                "UPDATE leases SET state = 'gone', live = NULL, ended_at = 1",
+                [],
+            )
             .unwrap();
         connection.execute(end, []).unwrap();
         let late =
-            "INSERT INTO leases (request, position, target, state, key, expires_at, boot, boot_due)
-                VALUES ('aaaaaaaa', 2, 't', 'owed', 'k', 100, 'b', 100)";
+            "INSERT INTO leases (request, position, target, state, live, doc, key, expires_at, boot, boot_due)
+                VALUES ('aaaaaaaa', 2, 't', 'owed', 1, 1, 'k', 100, 'b', 100)";
         law(connection.execute(late, []).unwrap_err());
+    }
+
+    #[test]
+    fn a_lease_has_its_document() {
+        let connection = ledger();
+        request(&connection, "aaaaaaaa", "approved").unwrap();
+        lease(&connection, "aaaaaaaa", "owed").unwrap();
+        let without =
+            "INSERT INTO leases (request, position, target, state, live, doc, key, expires_at, boot, boot_due)
+                VALUES ('aaaaaaaa', 2, 't', 'owed', 1, 2, 'k', 100, 'b', 100)";
+        law(connection.execute(without, []).unwrap_err());
+        connection.execute(sql::LEASE_DOC_INSERT, ["{}"]).unwrap();
+        assert_eq!(connection.execute(without, []), Ok(1));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod commit;
 pub mod create;
 mod error;
 mod find;
+mod lease_docs;
 mod lock;
 mod migrate;
 mod open;
@@ -21,11 +22,11 @@ use rusqlite::Connection;
 
 use crate::access::hold::Hold;
 use crate::access::{
-    Lease, LedgerId, Now, PrivilegeKey, Request, RequestId, ServerIdentity, TargetName,
+    Lease, LedgerId, Now, PrivilegeKey, Request, RequestId, ServerIdentity, State, TargetName,
 };
 use crate::stores::{
     Change, DrainedSubmission, Fact, FindLeases, FindRequests, Ledger, Lock, OwedLine, Seen,
-    StoreError,
+    StoreError, Waiting,
 };
 
 pub use create::{Places, Sharing, create};
@@ -80,6 +81,15 @@ impl Ledger for SqliteLedger {
         take: &mut dyn FnMut(Request) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         self.find_each_request(find, take)
+    }
+
+    fn each_waiting(
+        &self,
+        target: &TargetName,
+        state: State,
+        take: &mut dyn FnMut(Waiting),
+    ) -> Result<(), StoreError> {
+        self.find_each_waiting(target, state, take)
     }
 
     fn leases(&self, find: &FindLeases) -> Result<Vec<Lease>, StoreError> {

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use rusqlite::{Transaction, named_params, params};
+use rusqlite::{ToSql, Transaction, named_params, params};
 
 use super::error::Fault;
 use super::find::stored;
+use super::lease_docs::Written;
 use super::statements as sql;
 use crate::access::{At, Course, Lease, LeaseId, LeaseState, Request, RequestId, State};
-use crate::stores::StoreError;
+use crate::stores::{Effect, StoreError};
 
 pub(super) fn new_request(
     transaction: &Transaction<'_>,
@@ -95,8 +96,12 @@ fn ended_at(course: &Course, at: At) -> Option<i64> {
         .then(|| course.ended_at.unwrap_or(at).millis())
 }
 
-pub(super) fn new_lease(transaction: &Transaction<'_>, lease: &Lease) -> Result<(), Fault> {
-    let boot_due = lease.boot.millis.saturating_add(lease.ttl.millis());
+pub(super) fn new_lease(
+    transaction: &Transaction<'_>,
+    docs: &mut Written,
+    lease: &Lease,
+) -> Result<(), Fault> {
+    let doc = docs.of(transaction, lease)?;
     transaction
         .prepare_cached(sql::LEASE_INSERT)?
         .execute(named_params! {
@@ -104,50 +109,130 @@ pub(super) fn new_lease(transaction: &Transaction<'_>, lease: &Lease) -> Result<
             ":position": lease.id.position,
             ":target": lease.target.as_str(),
             ":state": lease.state.word(),
+            ":live": lease.state.is_live().then_some(1),
+            ":doc": doc.number,
+            ":column": doc.column,
             ":key": lease.key().to_string(),
+            ":stamp": lease.privilege.stamp,
             ":expires_at": lease.expires_at.millis(),
-            ":boot": lease.boot.boot,
-            ":boot_due": stored(boot_due),
+            ":boot": lease.boot_end.boot,
+            ":boot_due": stored(lease.boot_end.millis),
             ":ended_at": lease.state.ended_at().map(At::millis),
             ":note": note(&lease.state),
         })?;
-    let number = transaction.last_insert_rowid();
-    transaction
-        .prepare_cached(sql::LEASE_DOC_INSERT)?
-        .execute(params![number, serde_json::to_string(lease)?])?;
     Ok(())
 }
 
-pub(super) fn save_lease(transaction: &Transaction<'_>, lease: &Lease) -> Result<(), Fault> {
+pub(super) fn save_lease(
+    transaction: &Transaction<'_>,
+    docs: &mut Written,
+    lease: &Lease,
+) -> Result<(), Fault> {
+    let doc = docs.of(transaction, lease)?;
     let written = transaction
-        .prepare_cached(sql::LEASE_DOC_SAVE)?
+        .prepare_cached(sql::LEASE_SAVE)?
         .execute(named_params! {
             ":request": lease.id.request.as_str(),
             ":position": lease.id.position,
             ":target": lease.target.as_str(),
             ":key": lease.key().to_string(),
             ":expires_at": lease.expires_at.millis(),
-            ":doc": serde_json::to_string(lease)?,
+            ":doc": doc.number,
+            ":column": doc.column,
+            ":stamp": lease.privilege.stamp,
+            ":state": lease.state.word(),
+            ":live": lease.state.is_live().then_some(1),
+            ":ended_at": lease.state.ended_at().map(At::millis),
+            ":note": note(&lease.state),
         })?;
-    one(written, "lease", &lease.id)?;
-    move_lease(transaction, &lease.id, &lease.state)
+    one(written, "lease", &lease.id)
 }
 
-pub(super) fn move_lease(
+/// Whether two effects, one behind the other, move leases that stand beside each other in one request the same way: one
+/// statement does both.
+pub(super) fn go_together(one: &Effect, next: &Effect) -> bool {
+    let (one, next) = match (one, next) {
+        (
+            Effect::MoveLease { id, state },
+            Effect::MoveLease {
+                id: id_2,
+                state: state_2,
+            },
+        ) => ((id, state, &None), (id_2, state_2, &None)),
+        (
+            Effect::StampLease { id, state, stamp },
+            Effect::StampLease {
+                id: id_2,
+                state: state_2,
+                stamp: stamp_2,
+            },
+        ) => ((id, state, stamp), (id_2, state_2, stamp_2)),
+        _ => return false,
+    };
+    one.0.request == next.0.request
+        && one.0.position.checked_add(1) == Some(next.0.position)
+        && (one.1, one.2) == (next.1, next.2)
+}
+
+/// Moves a lease and those right behind it in its request, `count` in all; with `stamp` they get that one.
+pub(super) fn move_leases(
     transaction: &Transaction<'_>,
     id: &LeaseId,
+    count: usize,
     state: &LeaseState,
+    stamp: Option<Option<&str>>,
 ) -> Result<(), Fault> {
-    let written = transaction
-        .prepare_cached(sql::LEASE_MOVE)?
-        .execute(named_params! {
-            ":request": id.request.as_str(),
-            ":position": id.position,
-            ":state": state.word(),
-            ":ended_at": state.ended_at().map(At::millis),
-            ":note": note(state),
-        })?;
-    one(written, "lease", id)
+    let one = count == 1;
+    let last = i64::from(id.position) + i64::try_from(count).unwrap_or(i64::MAX) - 1;
+    let (stamped, stamp) = (stamp.is_some(), stamp.flatten());
+    let (request, word, note) = (id.request.as_str(), state.word(), note(state));
+    let ended_at = state.ended_at().map(At::millis);
+    // For many, SQLite makes itself a list of them first: dearer than one alone, and cheaper than two.
+    let statement = match (state.is_live(), one) {
+        (true, true) => sql::LEASE_MOVE,
+        (true, false) => sql::LEASES_MOVE,
+        (false, true) => sql::LEASE_END,
+        (false, false) => sql::LEASES_END,
+    };
+    let values: &[&dyn ToSql] = match (state.is_live(), one) {
+        (true, true) => &[&word, &note, &stamped, &stamp, &request, &id.position],
+        (true, false) => &[
+            &word,
+            &note,
+            &stamped,
+            &stamp,
+            &request,
+            &id.position,
+            &last,
+        ],
+        (false, true) => &[
+            &word,
+            &note,
+            &stamped,
+            &stamp,
+            &request,
+            &id.position,
+            &ended_at,
+        ],
+        (false, false) => &[
+            &word,
+            &note,
+            &stamped,
+            &stamp,
+            &request,
+            &id.position,
+            &ended_at,
+            &last,
+        ],
+    };
+    let written = transaction.prepare_cached(statement)?.execute(values)?;
+    match written == count {
+        true => Ok(()),
+        false if one => Err(StoreError::Conflict(format!("lease {id}")).into()),
+        false => {
+            Err(StoreError::Conflict(format!("one of the {count} leases from {id} on")).into())
+        }
+    }
 }
 
 /// Where nothing was written, somebody else has moved or ended it meanwhile.
@@ -158,7 +243,7 @@ fn one(written: usize, what: &str, id: &impl fmt::Display) -> Result<(), Fault> 
     }
 }
 
-/// What a state says beyond its word and its instant; read again by `rows::lease`.
+/// What a state says beyond its word and its instant; read again by `rows::lease_state`.
 fn note(state: &LeaseState) -> Option<&str> {
     match state {
         LeaseState::Owed | LeaseState::Held | LeaseState::Revoked { .. } => None,

@@ -8,7 +8,7 @@ use super::error::Fault;
 use super::statements as sql;
 use crate::access::ids::NotAnId;
 use crate::access::key::NotAKey;
-use crate::access::{At, Course, Lease, LeaseState, LedgerId, PrivilegeKey, Request, RequestId};
+use crate::access::{At, Course, LeaseState, LedgerId, PrivilegeKey, Request, RequestId};
 use crate::audit::chain::{Hash, Link};
 
 /// One text, or none.
@@ -54,7 +54,7 @@ pub(super) fn each<T>(
     connection: &Connection,
     statement: &str,
     params: impl Params,
-    read: impl Fn(&Row<'_>) -> Result<T, Fault>,
+    mut read: impl FnMut(&Row<'_>) -> Result<T, Fault>,
     mut take: impl FnMut(T) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut statement = connection.prepare_cached(statement)?;
@@ -87,12 +87,11 @@ pub(super) fn request(row: &Row<'_>) -> Result<Request, Fault> {
     }))
 }
 
-/// A lease, from its document, state, end and note.
-pub(super) fn lease(row: &Row<'_>) -> Result<Lease, Fault> {
-    let mut lease: Lease = document(row)?;
-    let ended_at = || -> Result<At, Fault> { Ok(At::from_millis(row.get(2)?)) };
-    let note = || -> Result<String, Fault> { Ok(row.get(3)?) };
-    lease.state = match word(row, 1)? {
+/// The state of a lease, from its word, end and note, which are in this column and the two behind it.
+pub(super) fn lease_state(row: &Row<'_>, column: usize) -> Result<LeaseState, Fault> {
+    let ended_at = || -> Result<At, Fault> { Ok(At::from_millis(row.get(column + 1)?)) };
+    let note = || -> Result<String, Fault> { Ok(row.get(column + 2)?) };
+    Ok(match word(row, column)? {
         "owed" => LeaseState::Owed,
         "held" => LeaseState::Held,
         "disputed" => LeaseState::Disputed { why: note()? },
@@ -113,12 +112,10 @@ pub(super) fn lease(row: &Row<'_>) -> Result<Lease, Fault> {
         },
         other => {
             return Err(Fault::Document(format!(
-                "lease {} is in no state of ours: {other}",
-                lease.id
+                "a lease is in no state of ours: {other}"
             )));
         }
-    };
-    Ok(lease)
+    })
 }
 
 /// The id of a request.
@@ -137,7 +134,7 @@ pub(super) fn word<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, Fault
     row.get_ref(column)?.as_str().map_err(unlike)
 }
 
-fn unlike(error: FromSqlError) -> Fault {
+pub(super) fn unlike(error: FromSqlError) -> Fault {
     rusqlite::Error::from(error).into()
 }
 

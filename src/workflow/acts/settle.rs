@@ -90,7 +90,7 @@ fn decide(
         }
         accepted.change.events.push(line);
     }
-    for mut lease in disputed {
+    for lease in disputed {
         accepted.change.effects.push(if keep {
             let state = LeaseState::Left {
                 ended_at: incoming.now.at,
@@ -100,9 +100,11 @@ fn decide(
             Effect::MoveLease { id, state }
         } else {
             // Without a stamp nothing can be contested: the next revoke takes it.
-            lease.state = LeaseState::Held;
-            lease.privilege.stamp = None;
-            Effect::SaveLease(Box::new(lease))
+            Effect::StampLease {
+                id: lease.id,
+                state: LeaseState::Held,
+                stamp: None,
+            }
         });
     }
 }

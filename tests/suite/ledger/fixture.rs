@@ -288,10 +288,8 @@ pub fn lease(request: u32, position: u32, column: i16, expires: u64) -> Lease {
             },
             stamp: None,
         },
-        intent_at: now(0).at,
         expires_at: now(expires).at,
-        ttl: Ttl::from_millis(expires),
-        boot: now(0).boot,
+        boot_end: now(0).boot.plus(Ttl::from_millis(expires)),
         state: LeaseState::Owed,
     }
 }

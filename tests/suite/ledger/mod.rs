@@ -1,6 +1,7 @@
 //! The embedded ledger: nothing half-written, nothing forgotten, nothing open to others.
 
 pub mod fixture;
+mod leases;
 
 use std::collections::HashSet;
 use std::fs;
@@ -438,7 +439,15 @@ fn effects_may_come_in_any_order() {
     let (id, state) = (ended.id.clone(), ended.state.clone());
     for again in [
         Effect::SaveLease(Box::new(ended)),
-        Effect::MoveLease { id, state },
+        Effect::MoveLease {
+            id: id.clone(),
+            state: state.clone(),
+        },
+        Effect::StampLease {
+            id,
+            state,
+            stamp: None,
+        },
     ] {
         let again = ledger.commit(&now(6), effects(vec![again]));
         assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");

@@ -1,1 +1,1 @@
-INSERT OR ROLLBACK INTO lease_docs (number, doc) VALUES (?1, ?2)
+INSERT OR ROLLBACK INTO lease_docs (doc) VALUES (?1)

@@ -1,2 +1,4 @@
-UPDATE OR ROLLBACK leases SET state = :state, ended_at = :ended_at, note = :note
-WHERE request = :request AND position = :position AND live IS NOT NULL
+-- From one live state to another: what the indexes are about stays as it is.
+UPDATE OR ROLLBACK leases
+SET state = ?1, note = ?2, stamp = CASE WHEN ?3 THEN ?4 ELSE stamp END
+WHERE request = ?5 AND position = ?6 AND live IS NOT NULL

@@ -1,4 +1,5 @@
+WITH held (doc) AS (
+  SELECT DISTINCT doc FROM leases INDEXED BY leases_by_key WHERE live IS NOT NULL AND target = ?1
+)
 SELECT DISTINCT d.doc -> '$.server'
-FROM leases AS l INDEXED BY leases_by_key
-CROSS JOIN lease_docs AS d ON d.number = l.number
-WHERE l.live IS NOT NULL AND l.target = ?1
+FROM held CROSS JOIN lease_docs AS d ON d.number = held.doc

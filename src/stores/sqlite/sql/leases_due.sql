@@ -13,9 +13,9 @@ WITH due (key) AS (
   CROSS JOIN leases AS l ON l.request = r.id
   WHERE r.state = 'revoking' AND l.live IS NOT NULL AND +l.target = :target
 )
-SELECT d.doc, l.state, l.ended_at, l.note
+SELECT l.request, l.position, l.target, l.doc, l.column_name, l.key, l.stamp, l.expires_at, l.boot, l.boot_due,
+  l.state, l.ended_at, l.note
 FROM due
 CROSS JOIN leases AS l INDEXED BY leases_by_key ON l.key = due.key
-CROSS JOIN lease_docs AS d ON d.number = l.number
 WHERE l.live IS NOT NULL AND l.target = :target
 ORDER BY l.request, l.position

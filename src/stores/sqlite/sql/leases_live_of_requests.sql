@@ -6,9 +6,9 @@ WITH wanted (key) AS (
   CROSS JOIN leases AS own ON own.request = some.value
   WHERE own.live IS NOT NULL AND +own.target = :target
 )
-SELECT d.doc, l.state, l.ended_at, l.note
+SELECT l.request, l.position, l.target, l.doc, l.column_name, l.key, l.stamp, l.expires_at, l.boot, l.boot_due,
+  l.state, l.ended_at, l.note
 FROM wanted
 CROSS JOIN leases AS l INDEXED BY leases_by_key ON l.key = wanted.key
-CROSS JOIN lease_docs AS d ON d.number = l.number
 WHERE l.live IS NOT NULL AND l.target = :target
 ORDER BY l.request, l.position

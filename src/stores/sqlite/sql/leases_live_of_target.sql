@@ -1,5 +1,5 @@
-SELECT d.doc, l.state, l.ended_at, l.note
+SELECT l.request, l.position, l.target, l.doc, l.column_name, l.key, l.stamp, l.expires_at, l.boot, l.boot_due,
+  l.state, l.ended_at, l.note
 FROM leases AS l INDEXED BY leases_by_key
-CROSS JOIN lease_docs AS d ON d.number = l.number
 WHERE l.live IS NOT NULL AND l.target = :target
 ORDER BY l.request, l.position

@@ -2,7 +2,8 @@
 -- ours, or an operator with a shell, meets the same law twice.
 --
 -- What moves has columns, and what stands is a document (JSON) in a table of its own: a move of a request or a lease
--- writes some hundred bytes, and neither makes nor checks a document.
+-- writes some hundred bytes, and neither makes nor checks a document. Leases that differ in nothing but their column
+-- share one.
 --
 -- What is refused rolls the whole transaction back (ROLLBACK instead of ABORT), which every transaction of ours would do
 -- anyway: a statement that may fail alone keeps a copy of each page it touches, at every row written. A foreign key that
@@ -78,6 +79,12 @@ CREATE TABLE request_docs (
   doc TEXT NOT NULL CHECK (json_valid(doc))
 ) STRICT;
 
+-- What the undo needs: grantee, server, identity and names.
+CREATE TABLE lease_docs (
+  number INTEGER PRIMARY KEY,
+  doc TEXT NOT NULL CHECK (json_valid(doc))
+) STRICT;
+
 CREATE TABLE leases (
   number INTEGER PRIMARY KEY,
   request TEXT NOT NULL REFERENCES requests (id) DEFERRABLE INITIALLY DEFERRED,
@@ -86,7 +93,13 @@ CREATE TABLE leases (
   state TEXT NOT NULL CHECK (CASE state
     WHEN 'owed' THEN 1 WHEN 'held' THEN 1 WHEN 'disputed' THEN 1 WHEN 'revoked' THEN 1 WHEN 'gone' THEN 1
     WHEN 'covered' THEN 1 WHEN 'left' THEN 1 ELSE 0 END),
+  -- Which one of lease_docs. A trigger sees to it: for a foreign key SQLite would look through all leases.
+  doc INTEGER NOT NULL,
+  -- NULL: the document's own.
+  column_name TEXT,
   key TEXT NOT NULL,
+  -- MySQL and MariaDB: what the catalog showed of it after our last statement.
+  stamp TEXT,
   expires_at INTEGER NOT NULL,
   -- The same end by the boot clock: where `boot` is running, due from this many milliseconds on.
   boot TEXT NOT NULL,
@@ -94,9 +107,9 @@ CREATE TABLE leases (
   ended_at INTEGER,
   -- Why it is disputed or gone, or what covers it, or who left it.
   note TEXT,
-  -- 1 or NULL, never 0: the partial indexes hold only what still owes its undo.
-  live INTEGER GENERATED ALWAYS AS
-    (CASE state WHEN 'owed' THEN 1 WHEN 'held' THEN 1 WHEN 'disputed' THEN 1 END) VIRTUAL,
+  -- 1 or NULL, never 0: the partial indexes hold only what still owes its undo. It is written and not generated, so
+  -- that a move from one live state to another touches none of them.
+  live INTEGER CHECK (live IS CASE state WHEN 'owed' THEN 1 WHEN 'held' THEN 1 WHEN 'disputed' THEN 1 END),
   UNIQUE (request, position),
   CHECK ((ended_at IS NULL) = (live IS NOT NULL))
 ) STRICT;
@@ -105,12 +118,6 @@ CREATE INDEX leases_by_expiry ON leases (target, expires_at) WHERE live IS NOT N
 CREATE INDEX leases_by_boot ON leases (target, boot, boot_due) WHERE live IS NOT NULL;
 CREATE INDEX leases_by_key ON leases (target, key) WHERE live IS NOT NULL;
 CREATE INDEX leases_by_end ON leases (target, ended_at) WHERE ended_at IS NOT NULL;
-
--- What the undo needs.
-CREATE TABLE lease_docs (
-  number INTEGER PRIMARY KEY REFERENCES leases (number),
-  doc TEXT NOT NULL CHECK (json_valid(doc))
-) STRICT;
 
 -- The audit trail, sealed: `line` is the very text that the audit file gets, without its newline.
 -- A row that is written without a number gets the next one.
@@ -217,10 +224,22 @@ END;
 -- Leases -------------------------------------------------------------------------------------------------------
 
 CREATE TRIGGER leases_begin BEFORE INSERT ON leases
-WHEN (CASE NEW.state WHEN 'owed' THEN 1 WHEN 'held' THEN 1 WHEN 'disputed' THEN 1 END) IS NULL
+WHEN NEW.live IS NULL
   OR EXISTS (SELECT 1 FROM requests WHERE id = NEW.request AND ended_at IS NOT NULL)
 BEGIN
   SELECT RAISE(ROLLBACK, 'law: a lease begins live, under a request that is not final');
+END;
+
+CREATE TRIGGER leases_documented BEFORE INSERT ON leases
+WHEN NOT EXISTS (SELECT 1 FROM lease_docs WHERE number = NEW.doc)
+BEGIN
+  SELECT RAISE(ROLLBACK, 'law: a lease has what its undo needs');
+END;
+
+CREATE TRIGGER leases_stay_documented BEFORE UPDATE OF doc ON leases
+WHEN NOT EXISTS (SELECT 1 FROM lease_docs WHERE number = NEW.doc)
+BEGIN
+  SELECT RAISE(ROLLBACK, 'law: a lease has what its undo needs');
 END;
 
 CREATE TRIGGER leases_end_once BEFORE UPDATE ON leases
@@ -243,15 +262,14 @@ BEGIN
   SELECT RAISE(ROLLBACK, 'law: a lease is never deleted');
 END;
 
-CREATE TRIGGER lease_docs_stay BEFORE UPDATE ON lease_docs
-WHEN NEW.number <> OLD.number OR NOT EXISTS (SELECT 1 FROM leases WHERE number = OLD.number AND live IS NOT NULL)
+CREATE TRIGGER lease_docs_unchanged BEFORE UPDATE ON lease_docs
 BEGIN
-  SELECT RAISE(ROLLBACK, 'law: a lease that has ended is never changed');
+  SELECT RAISE(ROLLBACK, 'law: what an undo needs is never changed');
 END;
 
 CREATE TRIGGER lease_docs_last BEFORE DELETE ON lease_docs
 BEGIN
-  SELECT RAISE(ROLLBACK, 'law: a lease is never deleted');
+  SELECT RAISE(ROLLBACK, 'law: what an undo needs is never deleted');
 END;
 
 -- The trail, and what is kept for ever -------------------------------------------------------------------------

@@ -1,0 +1,158 @@
+//! What the undo of a lease needs and what never moves: a document, kept once for all leases of a step that differ in
+//! nothing but their column. What moves is in the lease's own row.
+
+use rusqlite::{Connection, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use super::error::Fault;
+use super::find::loaded;
+use super::{rows, statements as sql};
+use crate::access::privilege::{Identity, Named, Thing};
+use crate::access::{
+    At, BootInstant, ColumnName, Grantee, Lease, LeaseId, Privilege, PrivilegeKey, ServerIdentity,
+    TargetName,
+};
+
+/// As of one lease; others say their own column beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Doc {
+    grantee: Grantee,
+    server: ServerIdentity,
+    identity: Identity,
+    named: Named,
+}
+
+impl Doc {
+    fn of(lease: &Lease) -> Self {
+        Self {
+            grantee: lease.grantee.clone(),
+            server: lease.server.clone(),
+            identity: lease.privilege.identity.clone(),
+            named: lease.privilege.named.clone(),
+        }
+    }
+
+    /// The same, about the column with this name and key. About anything else than a column it stays as it is.
+    fn with_column(
+        &self,
+        name: &str,
+        key: impl FnOnce() -> Result<PrivilegeKey, Fault>,
+    ) -> Result<Self, Fault> {
+        let mut doc = self.clone();
+        match &mut doc.identity {
+            Identity::PostgresColumn { attnum, .. } => {
+                if let Identity::PostgresColumn { attnum: theirs, .. } = key()?.folded() {
+                    *attnum = *theirs;
+                }
+            }
+            Identity::MysqlColumn { column, .. } => *column = name.into(),
+            Identity::PostgresSchema { .. } => {}
+        }
+        if let Thing::Column { column, .. } = &mut doc.named.thing {
+            *column = ColumnName(name.into());
+        }
+        Ok(doc)
+    }
+}
+
+/// The documents that one transaction writes.
+#[derive(Default)]
+pub(super) struct Written {
+    last: Option<(i64, Doc)>,
+}
+
+/// Where a lease's document is.
+pub(super) struct Place<'l> {
+    pub number: i64,
+    /// `None`: the one of the document.
+    pub column: Option<&'l str>,
+}
+
+impl Written {
+    /// The document of a lease: the last one where it says the same, or else a new one.
+    pub(super) fn of<'l>(
+        &mut self,
+        transaction: &Transaction<'_>,
+        lease: &'l Lease,
+    ) -> Result<Place<'l>, Fault> {
+        let doc = Doc::of(lease);
+        if let Some((number, last)) = &self.last
+            && let Some(column) = lease.privilege.named.column()
+            && last.with_column(column.as_str(), || Ok(lease.key()))? == doc
+        {
+            return Ok(Place {
+                number: *number,
+                column: Some(column.as_str()),
+            });
+        }
+        transaction
+            .prepare_cached(sql::LEASE_DOC_INSERT)?
+            .execute(params![serde_json::to_string(&doc)?])?;
+        let number = transaction.last_insert_rowid();
+        self.last = Some((number, doc));
+        Ok(Place {
+            number,
+            column: None,
+        })
+    }
+}
+
+/// Reads leases, each document once where those that share it follow each other.
+pub(super) struct Leases<'c> {
+    connection: &'c Connection,
+    last: Option<(i64, Doc)>,
+}
+
+impl<'c> Leases<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Self {
+            connection,
+            last: None,
+        }
+    }
+
+    /// A lease, from the columns of all `leases_*.sql`.
+    pub(super) fn read(&mut self, row: &Row<'_>) -> Result<Lease, Fault> {
+        let number: i64 = row.get(3)?;
+        let doc = self.doc(number)?;
+        let doc = match row.get_ref(4)?.as_str_or_null().map_err(rows::unlike)? {
+            None => doc.clone(),
+            Some(column) => doc.with_column(column, || rows::key(rows::word(row, 5)?))?,
+        };
+        Ok(Lease {
+            id: LeaseId {
+                request: rows::id(rows::word(row, 0)?)?,
+                position: row.get(1)?,
+            },
+            target: TargetName::from(rows::word(row, 2)?),
+            grantee: doc.grantee,
+            server: doc.server,
+            privilege: Privilege {
+                identity: doc.identity,
+                named: doc.named,
+                stamp: row.get(6)?,
+            },
+            expires_at: At::from_millis(row.get(7)?),
+            boot_end: BootInstant {
+                boot: row.get(8)?,
+                millis: loaded(row.get(9)?),
+            },
+            state: rows::lease_state(row, 10)?,
+        })
+    }
+
+    fn doc(&mut self, number: i64) -> Result<&Doc, Fault> {
+        let known = self.last.take().filter(|(last, _)| *last == number);
+        let last = match known {
+            Some(last) => last,
+            None => {
+                let mut statement = self.connection.prepare_cached(sql::LEASE_DOC)?;
+                (
+                    number,
+                    statement.query_one([number], |row| Ok(rows::document(row)))??,
+                )
+            }
+        };
+        Ok(&self.last.insert(last).1)
+    }
+}

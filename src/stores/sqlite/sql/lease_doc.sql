@@ -1,0 +1,1 @@
+SELECT doc FROM lease_docs WHERE number = ?1
