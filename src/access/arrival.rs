@@ -1,8 +1,8 @@
 //! What the operator must know of a target before anybody is asked to approve.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::key::PrivilegeKey;

@@ -1,7 +1,8 @@
 //! What must be taken away, as a value: the sweep runs it, `--dry-run` prints it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use foldhash::{HashMap, HashMapExt};
 use serde::Serialize;
 
 use super::ids::RequestId;
@@ -404,7 +405,7 @@ mod tests {
     #[test]
     fn somebody_elses_grant_is_never_taken() {
         let leases = [lease(1, 7, 1, 5, -1)];
-        let observed = HashMap::from([(
+        let observed = HashMap::from_iter([(
             leases[0].key(),
             Standing::Held {
                 named: leases[0].privilege.named.clone(),
@@ -451,7 +452,8 @@ mod tests {
 
         let leases = [disputed(lease(1, 7, 1, 5, -1))];
         let named = leases[0].privilege.named.clone();
-        let observed = HashMap::from([(leases[0].key(), Standing::Absent { named, stamp: None })]);
+        let observed =
+            HashMap::from_iter([(leases[0].key(), Standing::Absent { named, stamp: None })]);
         let plan = super::plan(&now(), &leases, &when_due, &observed);
         assert!(matches!(
             ends(&plan, &leases[0]),
@@ -467,7 +469,7 @@ mod tests {
             table: TableName::new("s", "renamed"),
             column: "also".into(),
         };
-        let observed = HashMap::from([(
+        let observed = HashMap::from_iter([(
             leases[0].key(),
             Standing::Held {
                 named: named.clone(),

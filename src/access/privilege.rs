@@ -1,8 +1,8 @@
 //! What a GRANT gave, held by identity and not by name, so that undoing it cannot hit something else.
 
-use std::collections::HashSet;
 use std::fmt;
 
+use foldhash::{HashSet, HashSetExt};
 use serde::{Deserialize, Serialize};
 
 use super::key::PrivilegeKey;

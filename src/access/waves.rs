@@ -1,6 +1,6 @@
 //! PURE. What is due, cut into portions: a sweep needs room for one of them, however much is due.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt};
 
 use super::ids::RequestId;
 use super::key::PrivilegeKey;

@@ -11,9 +11,8 @@ pub mod password;
 pub mod postgres;
 mod tls;
 
-use std::collections::HashSet;
-
 use async_trait::async_trait;
+use foldhash::HashSet;
 use serde::{Deserialize, Serialize};
 
 use crate::access::arrival::{Ask, Survey};

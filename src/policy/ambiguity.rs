@@ -4,8 +4,10 @@
 //! for it, and no third pattern that matches it beats one of them. Patterns without any wildcard beat all others, so
 //! they are only ever in conflict with their equals.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::KnownTargets;
 use super::book::Book;

@@ -1,8 +1,8 @@
 //! All policies together: read, checked for what can be seen in them alone, and indexed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use regex_lite::{Regex, RegexBuilder};
 use sha2::{Digest, Sha256};
 

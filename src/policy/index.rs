@@ -4,8 +4,9 @@
 //! in one. One rules if it beats all others; in a finite partial order that is the same as being the only one that
 //! nobody beats.
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::book::{Book, Policy};
 use super::glob::{Case, Exactness, Glob, folded};

@@ -1,6 +1,8 @@
 //! What is wrong with policies, given the people and the targets: `jit policy check`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::approvals;
 use super::book::{Book, Entry, Policy};

@@ -1,6 +1,8 @@
 //! Which names two patterns have in common, and which of those no third pattern takes.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
+
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 
 use super::glob::{Case, Glob, Token};
 

@@ -8,8 +8,9 @@ pub mod error;
 pub mod mailbox;
 pub mod sqlite;
 
-use std::collections::{HashMap, HashSet};
 use std::time::Duration;
+
+use foldhash::{HashMap, HashSet};
 
 use crate::access::hold::Hold;
 use crate::access::{

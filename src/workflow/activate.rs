@@ -1,7 +1,6 @@
 //! From `approved` to `active`: the intent on record and in the audit file, then the GRANT, then the proof.
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashSet};
 use serde_json::json;
 
 use crate::access::{
@@ -271,7 +270,7 @@ pub async fn carry_out(
     let target = &intents[0].request.target;
     let ordered = orders.iter().flat_map(|order| &order.privileges);
     let touched = ordered.map(Privilege::key);
-    disputes::note(op, target, engine, touched, &[], &Observed::new()).await?;
+    disputes::note(op, target, engine, touched, &[], &Observed::default()).await?;
     let reports = engine.grant(&orders).await;
     failpoint::reach("grant-sent");
     let privileges = look::distinct(intents.iter().flat_map(|intent| &intent.leases));

@@ -4,7 +4,9 @@
 //! there overwrites it (facts-mysql, "Storage"). A lease that looks contested until then would look like ours alone
 //! afterwards, and a standing privilege would be taken with it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use foldhash::{HashMap, HashMapExt, HashSet};
 
 use crate::access::{Lease, LeaseId, LeaseState, PrivilegeKey, RequestId, Standing, TargetName};
 use crate::audit::event::EventKind;

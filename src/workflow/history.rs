@@ -1,7 +1,8 @@
 //! How long access has been going on: what counts against a rule's `max_total`.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+
+use foldhash::{HashMap, HashSet};
 
 use crate::access::{
     At, ColumnName, Now, Request, RequestId, ShortText, State, TableName, TargetName, Ttl,

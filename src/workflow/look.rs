@@ -1,6 +1,6 @@
 //! Looking at privileges in the catalog.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet, HashSetExt};
 
 use crate::access::{Lease, Privilege, PrivilegeKey, Standing, TargetName};
 use crate::engines::{Engine, EngineError};
@@ -55,7 +55,7 @@ pub async fn explained(
     privileges: &[Privilege],
 ) -> Result<Observed, Failing> {
     if privileges.is_empty() {
-        return Ok(Observed::new());
+        return Ok(Observed::default());
     }
     let mut seen = observe(engine, privileges).await?;
     let contested: Vec<Privilege> = privileges

@@ -9,7 +9,7 @@ use crate::policy::approvals;
 use crate::stores::{Fact, FindRequests, StoreError};
 
 use super::Operator;
-use super::view::{ColumnView, Offered, RequestView, in_short, known_columns, of_request};
+use super::view::{ColumnView, Offered, Offers, RequestView, in_short, known_columns, of_request};
 
 /// The newest form of a mailbox view.
 pub const VERSION: u32 = 1;
@@ -23,6 +23,10 @@ const IN_FULL: usize = 100;
 const ENDED_IN_FULL: usize = 50;
 /// Bytes of one kind of requests in one mailbox; what is beyond is counted. Three of them are what a client reads.
 const LARGEST_SECTION: usize = 8 * 1024 * 1024;
+/// Bytes of the columns of several people that are kept while all mailboxes are filled.
+const COLUMNS_KEPT: usize = 4 * 1024 * 1024;
+/// The same, for so many different offers.
+const OFFERS_KEPT: usize = 64;
 
 /// What became of a submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +120,10 @@ pub fn of_everybody(
         Ok(())
     })?;
     let known = known_columns(op)?;
-    let offered = Offered::among(&op.rules, &known);
+    let mut columns = Columns {
+        offered: Offered::among(&op.rules, &known),
+        made: Vec::new(),
+    };
     let last_sweep = op
         .ledger
         .fact(Fact::LastSweep)?
@@ -166,23 +173,46 @@ pub fn of_everybody(
                     request: drained.request,
                 })
                 .collect(),
-            columns: offered.to(&one.person.name),
             holds: &holds,
             left_out: one.requests.left_out + one.awaiting.left_out + one.others.left_out,
         };
-        put(one.person, &one.text(&head));
+        let columns = columns.text(&one.person.name);
+        put(one.person, &one.text(&head, &columns));
     }
     Ok(())
 }
 
-/// A view without its requests.
+/// The columns that people may ask for, as JSON. Who is offered the same as somebody just before gets the same text.
+struct Columns<'a> {
+    offered: Offered<'a>,
+    /// The last ones.
+    made: Vec<(Offers, Rc<str>)>,
+}
+
+impl Columns<'_> {
+    fn text(&mut self, user: &str) -> Rc<str> {
+        let offers = self.offered.offers(user);
+        if let Some((_, text)) = self.made.iter().find(|(made, _)| *made == offers) {
+            return text.clone();
+        }
+        let columns = self.offered.columns(&offers);
+        let text: Rc<str> = serde_json::to_string(&columns).unwrap_or_default().into();
+        let bytes: usize = self.made.iter().map(|(_, text)| text.len()).sum();
+        if bytes + text.len() > COLUMNS_KEPT || self.made.len() >= OFFERS_KEPT {
+            self.made.clear();
+        }
+        self.made.push((offers, text.clone()));
+        text
+    }
+}
+
+/// A view without its columns and requests.
 #[derive(Serialize)]
 struct Head<'a> {
     v: u32,
     at: At,
     last_sweep: Option<At>,
     answers: Vec<Answer>,
-    columns: Vec<ColumnView>,
     holds: &'a [String],
     left_out: usize,
 }
@@ -243,15 +273,18 @@ impl Filling<'_> {
         Ok(())
     }
 
-    fn text(&self, head: &Head<'_>) -> Vec<u8> {
+    fn text(&self, head: &Head<'_>, columns: &str) -> Vec<u8> {
         let sections = [
             ("requests", &self.requests),
             ("awaiting", &self.awaiting),
             ("others", &self.others),
         ];
         let mut text = serde_json::to_vec(head).unwrap_or_else(|_| b"{}".to_vec());
-        text.reserve(sections.iter().map(|(_, section)| section.bytes + 20).sum());
+        let bytes: usize = sections.iter().map(|(_, section)| section.bytes + 20).sum();
+        text.reserve(bytes + columns.len());
         text.pop();
+        text.extend_from_slice(b",\"columns\":");
+        text.extend_from_slice(columns.as_bytes());
         for (key, section) in sections {
             text.extend_from_slice(format!(",\"{key}\":[").as_bytes());
             for (place, one) in section.texts.iter().enumerate() {

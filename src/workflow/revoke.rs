@@ -6,7 +6,9 @@
 mod evidence;
 mod record;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use foldhash::{HashMap, HashSet};
 
 use crate::access::plan::{self, Plan, Settlement, Urgency};
 use crate::access::{

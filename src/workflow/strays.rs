@@ -1,7 +1,6 @@
 //! Privileges that bear our mark and that no lease owns: reported, and taken away.
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt};
 use serde_json::json;
 
 use crate::access::privilege::Thing;
@@ -36,7 +35,7 @@ pub async fn take(
         return Ok(());
     }
     let touched = strays.iter().map(Privilege::key);
-    disputes::note(op, target, engine, touched, &[], &Observed::new()).await?;
+    disputes::note(op, target, engine, touched, &[], &Observed::default()).await?;
     let steps = plan::steps_for(strays.clone());
     let answers = engine.revoke(&steps).await;
     report.ended(&answers);

@@ -1,8 +1,9 @@
 //! What people may see of requests: the objects that `-o json` prints, that tables are made of, and that operators
 //! put into mailboxes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -414,39 +415,75 @@ pub fn columns_of(op: &Operator, user: &str) -> Result<Vec<ColumnView>, StoreErr
 
 /// Like [`columns_of`], from values.
 pub fn columns(rules: &Rules, known: &Protected, user: &str) -> Vec<ColumnView> {
-    Offered::among(rules, known).to(user)
+    let offered = Offered::among(rules, known);
+    offered.columns(&offered.offers(user))
 }
 
 /// The columns of all targets that policies rule, found once for everybody who may ask for some.
 pub struct Offered<'a> {
     rules: &'a Rules,
-    targets: Vec<(&'a TargetName, Vec<Ruled<'a, 'a>>)>,
+    /// Each policy once.
+    policies: Vec<&'a Policy>,
+    /// Each column with the place of its policy.
+    targets: Vec<(&'a TargetName, Vec<(Ruled<'a, 'a>, usize)>)>,
 }
+
+/// What each policy offers to one person, and the longest of it; `None` where they may not ask at all. Whoever is
+/// offered the same may ask for the same columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offers(Vec<Option<(Ttl, Vec<OfferView>)>>);
 
 impl<'a> Offered<'a> {
     pub fn among(rules: &'a Rules, known: &'a Protected) -> Self {
-        let targets = rules.targets.keys();
-        let targets = targets
-            .filter_map(|target| {
-                let fold = rules.ignores_column_case(target);
-                let catalog = known.get(target)?;
-                Some((target, rules.book.ruled(target, fold, catalog)))
-            })
-            .collect();
-        Self { rules, targets }
+        let mut policies: Vec<&Policy> = Vec::new();
+        let mut places: HashMap<*const Policy, usize> = HashMap::new();
+        let mut targets = Vec::new();
+        for target in rules.targets.keys() {
+            let fold = rules.ignores_column_case(target);
+            let Some(catalog) = known.get(target) else {
+                continue;
+            };
+            let ruled = rules.book.ruled(target, fold, catalog).into_iter();
+            let placed = ruled.map(|of| {
+                let place = places.entry(of.policy).or_insert_with(|| {
+                    policies.push(of.policy);
+                    policies.len() - 1
+                });
+                (of, *place)
+            });
+            targets.push((target, placed.collect()));
+        }
+        Self {
+            rules,
+            policies,
+            targets,
+        }
     }
 
-    /// What this person may ask for, in the order of targets and catalogs.
-    pub fn to(&self, user: &str) -> Vec<ColumnView> {
-        // Each policy makes the same offers for all of its columns.
-        let mut known: HashMap<*const Policy, Option<(Ttl, Vec<OfferView>)>> = HashMap::new();
+    /// Each policy makes the same offers for all of its columns.
+    pub fn offers(&self, user: &str) -> Offers {
+        let of = |policy: &&Policy| {
+            let offers: Vec<OfferView> = policy
+                .offers(self.rules.people.directory(), user)
+                .into_iter()
+                .map(|offer| OfferView {
+                    max: offer.max,
+                    purposes: offer.purposes,
+                    ticket: offer.ticket,
+                    approval: offer.approval,
+                })
+                .collect();
+            Some((offers.iter().map(|offer| offer.max).max()?, offers))
+        };
+        Offers(self.policies.iter().map(of).collect())
+    }
+
+    /// What somebody with these offers may ask for, in the order of targets and catalogs.
+    pub fn columns(&self, offers: &Offers) -> Vec<ColumnView> {
         let mut views = Vec::new();
         for (target, ruled) in &self.targets {
-            for of in ruled {
-                let offered = known
-                    .entry(std::ptr::from_ref(of.policy))
-                    .or_insert_with(|| self.offers(of.policy, user));
-                if let Some((max, offers)) = offered {
+            for (of, place) in ruled {
+                if let Some(Some((max, offers))) = offers.0.get(*place) {
                     views.push(ColumnView {
                         target: (*target).clone(),
                         table: of.table.clone(),
@@ -460,20 +497,5 @@ impl<'a> Offered<'a> {
             }
         }
         views
-    }
-
-    /// `None` where this person may not ask at all.
-    fn offers(&self, policy: &Policy, user: &str) -> Option<(Ttl, Vec<OfferView>)> {
-        let offers: Vec<OfferView> = policy
-            .offers(self.rules.people.directory(), user)
-            .into_iter()
-            .map(|offer| OfferView {
-                max: offer.max,
-                purposes: offer.purposes,
-                ticket: offer.ticket,
-                approval: offer.approval,
-            })
-            .collect();
-        Some((offers.iter().map(|offer| offer.max).max()?, offers))
     }
 }

@@ -12,8 +12,9 @@ mod spelling;
 mod stale;
 mod survey;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
+use foldhash::HashSet;
 use jit::access::arrival::{Ask, Survey};
 use jit::access::plan::{RevokeStep, StepObject};
 use jit::access::{
@@ -143,7 +144,7 @@ impl<'s> Shop<'s> {
                 columns: columns.iter().map(|c| ColumnName::from(*c)).collect(),
             }],
             along: Vec::new(),
-            ours: HashSet::new().into(),
+            ours: HashSet::default().into(),
         }
     }
 
@@ -204,7 +205,7 @@ impl<'s> Shop<'s> {
 
     fn standings(&mut self, of: &[Privilege]) -> Vec<Standing> {
         self.runtime
-            .block_on(self.engine.privileges(of, &HashSet::new()))
+            .block_on(self.engine.privileges(of, &HashSet::default()))
             .expect("standings")
     }
 

@@ -12,7 +12,8 @@ mod sessions;
 mod setup;
 mod survey;
 
-use std::collections::{BTreeMap, HashSet};
+use foldhash::HashSet;
+use std::collections::BTreeMap;
 
 use jit::access::arrival::{Ask, Survey};
 use jit::access::plan::{RevokeStep, StepObject, Urgency};
@@ -175,7 +176,7 @@ impl<'s> Shop<'s> {
             grantee: Grantee(login.user.clone().into()),
             tables: vec![of],
             along: Vec::new(),
-            ours: HashSet::new().into(),
+            ours: HashSet::default().into(),
         }
     }
 
@@ -212,7 +213,7 @@ impl<'s> Shop<'s> {
 
     fn standings(&mut self, of: &[Privilege]) -> Vec<Standing> {
         self.runtime
-            .block_on(self.engine.privileges(of, &HashSet::new()))
+            .block_on(self.engine.privileges(of, &HashSet::default()))
             .unwrap_or_else(|error| panic!("{error}"))
     }
 

@@ -1,6 +1,8 @@
 //! After a lease has ended: what reads on all the same, and what of ours is there again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::{HashMap, HashMapExt, HashSet};
 
 use super::account::Account;
 use super::connection::Link;

@@ -3,8 +3,7 @@
 //! Sources: facts-mysql, findings 3, 8 and 9 and "Algorithms, Connect"; MySQL manual 5.1.8 (system variables),
 //! MariaDB knowledge base "Server System Variables".
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, Error, IoError, Opts, OptsBuilder};
 use secrecy::{ExposeSecret, SecretString};

@@ -4,7 +4,9 @@
 //! them failed is taken back, but nothing that was there before. An answer that does not come says nothing: the rows
 //! are read.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::{HashMap, HashSet, HashSetExt};
 
 use super::account::Account;
 use super::connection::Link;

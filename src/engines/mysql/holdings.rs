@@ -1,7 +1,8 @@
 //! What our account holds already, so that `jit setup` names only what is missing.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
+use foldhash::HashSet;
 use mysql_async::Params;
 
 use super::account::Account;

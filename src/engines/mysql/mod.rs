@@ -29,10 +29,10 @@ mod standing;
 mod survey;
 mod takings;
 
-use std::collections::HashSet;
 use std::time::Instant;
 
 use chrono::{NaiveDateTime, Utc};
+use foldhash::HashSet;
 
 use super::*;
 use account::Account;

@@ -1,7 +1,8 @@
 //! Reads the catalog and the grant tables. Never writes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::{HashMap, HashMapExt, HashSet};
 use mysql_async::prelude::{FromRow, FromValue};
 use mysql_async::{FromRowError, Params, Row, Value};
 

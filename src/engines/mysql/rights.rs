@@ -4,7 +4,9 @@
 //! hashes, where our account may not look), are left out, so that nothing that can be read is missed.
 //! Source: facts-mysql, "Other paths", findings 6 and 7; MySQL manual 8.2.7, "Access Control, Stage 2".
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
+
+use foldhash::{HashMap, HashSet};
 
 use super::account::{Account, like};
 use crate::access::names::lowercase;

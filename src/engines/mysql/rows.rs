@@ -1,6 +1,8 @@
 //! The rows about some tables, and the place of one privilege among them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::account::Account;
 use super::connection::Link;

@@ -1,6 +1,8 @@
 //! How each privilege stands: our rows, told by exact account and by column in any case.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
+
+use foldhash::{HashMap, HashMapExt, HashSet};
 
 use super::account::Account;
 use super::connection::Link;

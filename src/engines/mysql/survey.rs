@@ -1,6 +1,8 @@
 //! May this account be given these columns, and what would that do?
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
+
+use foldhash::{HashMap, HashMapExt, HashSet};
 
 use super::account::Account;
 use super::connection::Link;

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::engines::mysql::render::{self, RevokeWords};
     use crate::engines::mysql::rights::ColumnRow;
-    use std::collections::HashMap;
+    use foldhash::{HashMap, HashMapExt};
 
     fn rows(held: &[(&str, &str)]) -> Rows {
         let mut accounts: HashMap<Account, Vec<ColumnRow>> = HashMap::new();
@@ -95,7 +95,7 @@ mod tests {
                     at: String::new().into(),
                 });
         }
-        let columns = HashMap::from([(TableName::new("shop", "c"), accounts)]);
+        let columns = HashMap::from_iter([(TableName::new("shop", "c"), accounts)]);
         Rows::new(columns, HashMap::new())
     }
 

@@ -31,11 +31,11 @@ mod statements;
 mod survey;
 mod transaction;
 
-use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use foldhash::HashSet;
 
 use super::*;
 use identity::Answered;

@@ -1,7 +1,6 @@
 //! Reading the catalog: how our rows stand, what there is to lease, what of ours nobody owns.
 
-use std::collections::HashSet;
-
+use foldhash::HashSet;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 

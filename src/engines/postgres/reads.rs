@@ -194,7 +194,7 @@ fn on_schema(entry: &Entry) -> Option<(u32, u32)> {
 
 /// Ways, ready to be looked up.
 #[derive(Debug, Default)]
-pub struct ByPair(std::collections::HashMap<(u32, u32), Vec<Way>>);
+pub struct ByPair(foldhash::HashMap<(u32, u32), Vec<Way>>);
 
 impl ByPair {
     pub fn of(ways: Vec<Way>) -> Self {

@@ -1,7 +1,8 @@
 //! What must be known of a target before anybody is asked to approve: a handful of queries for all asks at once.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::HashSet;
 use tokio_postgres::types::Type;
 
 use crate::access::arrival::Ask;

@@ -295,6 +295,7 @@ fn fences(wishes: &[Wish], names: &Names, how: &Manner) -> Vec<(u32, String)> {
     for (_, entry) in wishes {
         if let Spot::Column { relation, .. } = entry.spot
             && !how.unfenced.contains(&relation)
+            && !fences.contains_key(&relation)
             && let Some(name) = names.relations.get(&relation)
             && let Ok(table) = render::table(name)
         {

@@ -1,7 +1,6 @@
 //! Everything that is read.
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use rusqlite::{Connection, OptionalExtension, ToSql, named_params, params};
 use serde::Deserialize;
 

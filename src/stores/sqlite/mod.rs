@@ -14,10 +14,10 @@ mod reserve;
 mod rows;
 mod statements;
 
-use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use foldhash::{HashMap, HashSet};
 use rusqlite::Connection;
 
 use crate::access::hold::Hold;

@@ -67,16 +67,16 @@ pub(super) fn move_request(
 ) -> Result<(), Fault> {
     let written = transaction
         .prepare_cached(sql::REQUEST_MOVE)?
-        .execute(named_params! {
-            ":id": id.as_str(),
-            ":was": was.word(),
-            ":state": course.state.word(),
-            ":granted_at": course.granted_at.map(At::millis),
-            ":expires_at": course.expires_at.map(At::millis),
-            ":ended": ended(course)?,
-            ":ended_at": ended_at(course, at),
-            ":outcome": course.outcome,
-        })?;
+        .execute(params![
+            id.as_str(),
+            was.word(),
+            course.state.word(),
+            course.granted_at.map(At::millis),
+            course.expires_at.map(At::millis),
+            ended(course)?,
+            ended_at(course, at),
+            course.outcome,
+        ])?;
     one(written, "request", id)
 }
 
@@ -104,22 +104,22 @@ pub(super) fn new_lease(
     let doc = docs.of(transaction, lease)?;
     transaction
         .prepare_cached(sql::LEASE_INSERT)?
-        .execute(named_params! {
-            ":request": lease.id.request.as_str(),
-            ":position": lease.id.position,
-            ":target": lease.target.as_str(),
-            ":state": lease.state.word(),
-            ":live": lease.state.is_live().then_some(1),
-            ":doc": doc.number,
-            ":column": doc.column,
-            ":key": lease.key().to_string(),
-            ":stamp": lease.privilege.stamp,
-            ":expires_at": lease.expires_at.millis(),
-            ":boot": lease.boot_end.boot,
-            ":boot_due": stored(lease.boot_end.millis),
-            ":ended_at": lease.state.ended_at().map(At::millis),
-            ":note": note(&lease.state),
-        })?;
+        .execute(params![
+            lease.id.request.as_str(),
+            lease.id.position,
+            lease.target.as_str(),
+            lease.state.word(),
+            lease.state.is_live().then_some(1),
+            doc.number,
+            doc.column,
+            lease.key().to_string(),
+            lease.privilege.stamp,
+            lease.expires_at.millis(),
+            lease.boot_end.boot,
+            stored(lease.boot_end.millis),
+            lease.state.ended_at().map(At::millis),
+            note(&lease.state),
+        ])?;
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! `jit revoke ID --keep-standing | --take`: a person decides about leases that are disputed, because somebody
 //! else has granted the same. What is decided of one request holds for the same privileges of others that are over.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+
+use foldhash::HashSet;
 
 use crate::access::{Lease, LeaseState, Request, RequestId, State};
 use crate::audit::event::EventKind;

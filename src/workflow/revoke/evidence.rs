@@ -1,7 +1,8 @@
 //! What a REVOKE did not change: other ways to read, and sessions that go on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::{HashMap, HashSet};
 use serde_json::json;
 
 use crate::access::plan::{Plan, Settlement};

@@ -1,7 +1,8 @@
 //! Writing down what was seen of each due lease, and ending the requests that owe nothing more.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::{HashMap, HashMapExt};
 use serde_json::json;
 
 use crate::access::plan::{Plan, Settlement};

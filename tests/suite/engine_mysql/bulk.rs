@@ -42,7 +42,7 @@ fn ten_thousand_leases_are_given_and_taken_in_merged_statements(server: &Server)
                 grantee: grantee(person),
                 tables: vec![table.clone()],
                 along: Vec::new(),
-                ours: HashSet::new().into(),
+                ours: HashSet::default().into(),
             })
         })
         .collect();

@@ -55,7 +55,7 @@ fn odd_names_are_granted_read_and_revoked(server: &Server) {
                 columns: vec![ColumnName::from(*odd)],
             }],
             along: Vec::new(),
-            ours: HashSet::new().into(),
+            ours: HashSet::default().into(),
         };
         let asked = shop.resolve_ask(&ask);
         let leased = shop.grant(&asked);

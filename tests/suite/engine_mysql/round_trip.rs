@@ -140,7 +140,7 @@ fn another_lease_of_the_same_columns_is_no_stray_and_an_ended_one_is(server: &Se
     assert_eq!(strays, []);
     let strays = shop
         .runtime
-        .block_on(shop.engine.strays(&HashSet::new(), &leased))
+        .block_on(shop.engine.strays(&HashSet::default(), &leased))
         .unwrap();
     assert_eq!(Shop::keys(&strays), owned);
 
@@ -153,7 +153,7 @@ fn another_lease_of_the_same_columns_is_no_stray_and_an_ended_one_is(server: &Se
         .unwrap();
     let strays = shop
         .runtime
-        .block_on(shop.engine.strays(&HashSet::new(), &leased))
+        .block_on(shop.engine.strays(&HashSet::default(), &leased))
         .unwrap();
     assert_eq!(strays, []);
     // Nor after we have given something else on the table, which makes us the table's last grantor.

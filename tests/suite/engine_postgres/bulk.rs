@@ -99,7 +99,7 @@ fn hundreds_of_distinct_sets_are_given_exactly(server: &Server) {
     shop.taken(gone);
     assert_eq!(shown(&shop), wanted(left));
     shop.taken(left);
-    assert_eq!(shown(&shop), HashSet::new());
+    assert_eq!(shown(&shop), HashSet::default());
 }
 
 fn one_bad_table_costs_only_itself(server: &Server) {

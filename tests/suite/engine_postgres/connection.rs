@@ -163,7 +163,7 @@ fn a_frozen_server_costs_bounded_time(server: &Server) {
     let began = Instant::now();
     let result = shop
         .runtime
-        .block_on(engine.privileges(&given, &HashSet::new()));
+        .block_on(engine.privileges(&given, &HashSet::default()));
     let took = began.elapsed();
     signal("CONT");
     assert!(took < Duration::from_secs(10), "{took:?}");
@@ -200,7 +200,9 @@ fn a_roles_own_settings_do_not_reach_us(server: &Server) {
         shop.jit.user, shop.grantor
     ));
     let mut engine = connect(&shop.runtime, &address(server, &shop.jit, &shop.grantor));
-    let strays = shop.runtime.block_on(engine.strays(&HashSet::new(), &[]));
+    let strays = shop
+        .runtime
+        .block_on(engine.strays(&HashSet::default(), &[]));
     assert_eq!(strays.unwrap_or_else(|error| panic!("{error}")), []);
 }
 

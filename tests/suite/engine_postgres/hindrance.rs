@@ -203,7 +203,7 @@ fn another_server_under_the_same_address_is_refused(server: &Server) {
         .expect("made");
     let result = shop
         .runtime
-        .block_on(shop.engine.privileges(&given, &HashSet::new()));
+        .block_on(shop.engine.privileges(&given, &HashSet::default()));
     assert!(
         matches!(result, Err(EngineError::Changed { .. })),
         "{result:?}"

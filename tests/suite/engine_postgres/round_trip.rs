@@ -165,7 +165,7 @@ fn another_databases_privilege_is_never_touched(server: &Server) {
     }
     let result = shop
         .runtime
-        .block_on(shop.engine.privileges(&given, &HashSet::new()));
+        .block_on(shop.engine.privileges(&given, &HashSet::default()));
     assert!(matches!(result, Err(EngineError::Changed { .. })));
     let reports = shop.revoke(&given);
     assert!(matches!(error(&reports[0]), EngineError::Changed { .. }));

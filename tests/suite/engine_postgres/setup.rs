@@ -250,13 +250,13 @@ fn without_a_grantor_it_is_not_set_up(server: &Server) {
         grantee: Grantee(login.user.clone().into()),
         tables: vec![columns(&customers(), &["email"])],
         along: Vec::new(),
-        ours: HashSet::new().into(),
+        ours: HashSet::default().into(),
     };
     let survey = runtime.block_on(engine.survey(&[ask]));
     assert!(matches!(survey, Err(EngineError::NotSetUp { .. })));
     let claim = runtime.block_on(engine.claim(&LedgerId("0".repeat(32))));
     assert!(matches!(claim, Err(EngineError::NotSetUp { .. })));
-    let strays = runtime.block_on(engine.strays(&HashSet::new(), &[]));
+    let strays = runtime.block_on(engine.strays(&HashSet::default(), &[]));
     assert_eq!(strays.unwrap_or_else(|error| panic!("{error}")), []);
 }
 

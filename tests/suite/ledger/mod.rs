@@ -3,7 +3,7 @@
 pub mod fixture;
 mod leases;
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

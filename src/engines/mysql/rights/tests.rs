@@ -24,7 +24,7 @@ fn column(who: &str, name: &str) -> HashMap<Account, Vec<ColumnRow>> {
         column: name.into(),
         at: "".into(),
     };
-    HashMap::from([(account(who), vec![row])])
+    HashMap::from_iter([(account(who), vec![row])])
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_column_is_found_in_any_case_and_ours_do_not_count() {
 #[test]
 fn database_patterns_reach_and_literal_ones_do_not() {
     let mut rights = Rights {
-        databases: [database("alice@%", "sh%")].into(),
+        databases: HashMap::from_iter([database("alice@%", "sh%")]),
         ..Rights::default()
     };
     let alice = account("alice@%");
@@ -57,7 +57,7 @@ fn roles_reach_through_roles() {
         to: account(to),
     };
     let rights = Rights {
-        databases: [database("reader@%", "shop")].into(),
+        databases: HashMap::from_iter([database("reader@%", "shop")]),
         roles: vec![
             edge("staff@%", "alice@%"),
             edge("reader@%", "staff@%"),
@@ -76,7 +76,7 @@ fn roles_reach_through_roles() {
 #[test]
 fn mandatory_roles_are_everybodys() {
     let rights = Rights {
-        databases: [database("reader@%", "shop")].into(),
+        databases: HashMap::from_iter([database("reader@%", "shop")]),
         mandatory: mandatory_roles("`reader`@`%`"),
         ..Rights::default()
     };
@@ -86,7 +86,7 @@ fn mandatory_roles_are_everybodys() {
 #[test]
 fn the_same_name_from_everywhere_serves_the_narrower_account() {
     let rights = Rights {
-        databases: [database("alice@%", "shop")].into(),
+        databases: HashMap::from_iter([database("alice@%", "shop")]),
         ..Rights::default()
     };
     let narrow = account("alice@127.0.0.1");
@@ -122,7 +122,7 @@ fn a_grant_option_is_found_through_a_role() {
     };
     rights.tables.insert(
         table(),
-        HashMap::from([(
+        HashMap::from_iter([(
             account("lead@%"),
             TableRow {
                 grantor: "root@localhost".into(),

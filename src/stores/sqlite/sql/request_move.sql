@@ -1,4 +1,3 @@
 UPDATE OR ROLLBACK requests
-SET state = :state, granted_at = :granted_at, expires_at = :expires_at, ended = :ended,
-    ended_at = coalesce(ended_at, :ended_at), outcome = :outcome
-WHERE id = :id AND state = :was
+SET state = ?3, granted_at = ?4, expires_at = ?5, ended = ?6, ended_at = coalesce(ended_at, ?7), outcome = ?8
+WHERE id = ?1 AND state = ?2
