@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::jit::{Install, program, run};
 use crate::support::on_postgres;
-use crate::support::people::{alice, bob, carol, cron, dave, root};
+use crate::support::people::{alice, bob, carol, cron, dave, mallory, root};
 use crate::support::server::Server;
 use crate::support::shop::Shop;
 
@@ -200,6 +200,7 @@ on_postgres!(
     hostile_reasons_are_shown_and_never_obeyed,
     what_operators_would_reject_is_refused_at_once,
     a_first_command_knows_the_policies_columns,
+    everybody_finds_their_own_columns_in_their_mailbox,
     nothing_is_asked_where_nobody_can_answer,
     a_searched_line_is_the_very_line,
 );
@@ -295,6 +296,30 @@ fn a_first_command_knows_the_policies_columns(server: &Server) {
     .ok()
     .says(&format!("customers is {table}"))
     .says("approval by 1 of group:dba (jitcarol, jitdave)");
+}
+
+/// Views are made one after the other, and what two people see alike is made once.
+fn everybody_finds_their_own_columns_in_their_mailbox(server: &Server) {
+    let shop = Shop::on(server);
+    let everybody = [alice(), mallory(), bob(), carol(), dave()];
+    let columns = || -> Vec<Vec<String>> {
+        let of = |person| {
+            let found = shop.jit(person, &["columns", "--json"]).ok().json();
+            let found = found.as_array().expect("views");
+            let name = |of: &serde_json::Value| of["column"].as_str().map(str::to_owned);
+            found.iter().filter_map(name).collect()
+        };
+        everybody.iter().map(of).collect()
+    };
+    // The first command of each makes their mailbox.
+    columns();
+    shop.sweep().ok();
+    let contact = vec!["email".to_owned(), "phone".to_owned()];
+    let all = vec!["email".to_owned(), "phone".to_owned(), "ssn".to_owned()];
+    assert_eq!(
+        columns(),
+        [&all, &contact, &all, &contact, &contact].map(Clone::clone)
+    );
 }
 
 fn nothing_is_asked_where_nobody_can_answer(server: &Server) {
