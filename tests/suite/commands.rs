@@ -304,7 +304,7 @@ fn everybody_finds_their_own_columns_in_their_mailbox(server: &Server) {
     let everybody = [alice(), mallory(), bob(), carol(), dave()];
     let columns = || -> Vec<Vec<String>> {
         let of = |person| {
-            let found = shop.jit(person, &["columns", "--json"]).ok().json();
+            let found = shop.jit(person, &["columns", "-o", "json"]).ok().json();
             let found = found.as_array().expect("views");
             let name = |of: &serde_json::Value| of["column"].as_str().map(str::to_owned);
             found.iter().filter_map(name).collect()
