@@ -9,7 +9,8 @@ use crate::policy::approvals;
 use crate::stores::{Fact, FindRequests, StoreError};
 
 use super::Operator;
-use super::view::{ColumnView, Offered, Offers, RequestView, in_short, known_columns, of_request};
+use super::offered::{Offered, Offers};
+use super::view::{ColumnView, RequestView, in_short, known_columns, of_request};
 
 /// The newest form of a mailbox view.
 pub const VERSION: u32 = 1;

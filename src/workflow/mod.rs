@@ -13,6 +13,7 @@ pub mod events;
 pub mod history;
 pub mod look;
 pub mod mailbox;
+pub mod offered;
 pub mod overdue;
 pub mod portions;
 pub mod publish;
