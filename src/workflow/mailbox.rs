@@ -197,7 +197,8 @@ impl Columns<'_> {
             return text.clone();
         }
         let columns = self.offered.columns(&offers);
-        let text: Rc<str> = serde_json::to_string(&columns).unwrap_or_default().into();
+        let text = serde_json::to_string(&columns).unwrap_or_else(|_| "[]".to_owned());
+        let text: Rc<str> = text.into();
         let bytes: usize = self.made.iter().map(|(_, text)| text.len()).sum();
         if bytes + text.len() > COLUMNS_KEPT || self.made.len() >= OFFERS_KEPT {
             self.made.clear();

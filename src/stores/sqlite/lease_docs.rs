@@ -32,26 +32,29 @@ impl Doc {
         }
     }
 
-    /// The same, about the column with this name and key. About anything else than a column it stays as it is.
+    /// The same, about the column with this name and key; `None` where one of them is about no column of this engine.
     fn with_column(
         &self,
         name: &str,
         key: impl FnOnce() -> Result<PrivilegeKey, Fault>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Option<Self>, Fault> {
         let mut doc = self.clone();
         match &mut doc.identity {
             Identity::PostgresColumn { attnum, .. } => {
-                if let Identity::PostgresColumn { attnum: theirs, .. } = key()?.folded() {
-                    *attnum = *theirs;
-                }
+                let key = key()?;
+                let Identity::PostgresColumn { attnum: theirs, .. } = key.folded() else {
+                    return Ok(None);
+                };
+                *attnum = *theirs;
             }
             Identity::MysqlColumn { column, .. } => *column = name.into(),
-            Identity::PostgresSchema { .. } => {}
+            Identity::PostgresSchema { .. } => return Ok(None),
         }
-        if let Thing::Column { column, .. } = &mut doc.named.thing {
-            *column = ColumnName(name.into());
-        }
-        Ok(doc)
+        let Thing::Column { column, .. } = &mut doc.named.thing else {
+            return Ok(None);
+        };
+        *column = ColumnName(name.into());
+        Ok(Some(doc))
     }
 }
 
@@ -78,7 +81,10 @@ impl Written {
         let doc = Doc::of(lease);
         if let Some((number, last)) = &self.last
             && let Some(column) = lease.privilege.named.column()
-            && last.with_column(column.as_str(), || Ok(lease.key()))? == doc
+            && last
+                .with_column(column.as_str(), || Ok(lease.key()))?
+                .as_ref()
+                == Some(&doc)
         {
             return Ok(Place {
                 number: *number,
@@ -113,17 +119,19 @@ impl<'c> Leases<'c> {
 
     /// A lease, from the columns of all `leases_*.sql`.
     pub(super) fn read(&mut self, row: &Row<'_>) -> Result<Lease, Fault> {
+        let id = LeaseId {
+            request: rows::id(rows::word(row, 0)?)?,
+            position: row.get(1)?,
+        };
         let number: i64 = row.get(3)?;
         let doc = self.doc(number)?;
         let doc = match row.get_ref(4)?.as_str_or_null().map_err(rows::unlike)? {
             None => doc.clone(),
-            Some(column) => doc.with_column(column, || rows::key(rows::word(row, 5)?))?,
+            Some(column) => doc
+                .with_column(column, || rows::key(rows::word(row, 5)?))?
+                .ok_or_else(|| Fault::Document(format!("lease {id} and its document differ")))?,
         };
         Ok(Lease {
-            id: LeaseId {
-                request: rows::id(rows::word(row, 0)?)?,
-                position: row.get(1)?,
-            },
             target: TargetName::from(rows::word(row, 2)?),
             grantee: doc.grantee,
             server: doc.server,
@@ -137,7 +145,8 @@ impl<'c> Leases<'c> {
                 boot: row.get(8)?,
                 millis: loaded(row.get(9)?),
             },
-            state: rows::lease_state(row, 10)?,
+            state: rows::lease_state(row, 10, &id)?,
+            id,
         })
     }
 

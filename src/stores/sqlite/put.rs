@@ -151,27 +151,29 @@ pub(super) fn save_lease(
 /// Whether two effects, one behind the other, move leases that stand beside each other in one request the same way: one
 /// statement does both.
 pub(super) fn go_together(one: &Effect, next: &Effect) -> bool {
-    let (one, next) = match (one, next) {
-        (
-            Effect::MoveLease { id, state },
-            Effect::MoveLease {
-                id: id_2,
-                state: state_2,
-            },
-        ) => ((id, state, &None), (id_2, state_2, &None)),
-        (
-            Effect::StampLease { id, state, stamp },
-            Effect::StampLease {
-                id: id_2,
-                state: state_2,
-                stamp: stamp_2,
-            },
-        ) => ((id, state, stamp), (id_2, state_2, stamp_2)),
-        _ => return false,
+    let (Some((one, one_way)), Some((next, next_way))) = (moved(one), moved(next)) else {
+        return false;
     };
-    one.0.request == next.0.request
-        && one.0.position.checked_add(1) == Some(next.0.position)
-        && (one.1, one.2) == (next.1, next.2)
+    one.request == next.request
+        && one.position.checked_add(1) == Some(next.position)
+        && one_way == next_way
+}
+
+/// Where a lease goes: to this state, and with this stamp if it gets one.
+#[derive(PartialEq)]
+struct Way<'e> {
+    state: &'e LeaseState,
+    stamp: Option<&'e Option<String>>,
+}
+
+/// The lease that an effect moves, if it moves one, and its way.
+fn moved(effect: &Effect) -> Option<(&LeaseId, Way<'_>)> {
+    let (id, state, stamp) = match effect {
+        Effect::MoveLease { id, state } => (id, state, None),
+        Effect::StampLease { id, state, stamp } => (id, state, Some(stamp)),
+        _ => return None,
+    };
+    Some((id, Way { state, stamp }))
 }
 
 /// Moves a lease and those right behind it in its request, `count` in all; with `stamp` they get that one.
@@ -188,44 +190,20 @@ pub(super) fn move_leases(
     let (request, word, note) = (id.request.as_str(), state.word(), note(state));
     let ended_at = state.ended_at().map(At::millis);
     // For many, SQLite makes itself a list of them first: dearer than one alone, and cheaper than two.
-    let statement = match (state.is_live(), one) {
+    let statement = match (ended_at.is_none(), one) {
         (true, true) => sql::LEASE_MOVE,
         (true, false) => sql::LEASES_MOVE,
         (false, true) => sql::LEASE_END,
         (false, false) => sql::LEASES_END,
     };
-    let values: &[&dyn ToSql] = match (state.is_live(), one) {
-        (true, true) => &[&word, &note, &stamped, &stamp, &request, &id.position],
-        (true, false) => &[
-            &word,
-            &note,
-            &stamped,
-            &stamp,
-            &request,
-            &id.position,
-            &last,
-        ],
-        (false, true) => &[
-            &word,
-            &note,
-            &stamped,
-            &stamp,
-            &request,
-            &id.position,
-            &ended_at,
-        ],
-        (false, false) => &[
-            &word,
-            &note,
-            &stamped,
-            &stamp,
-            &request,
-            &id.position,
-            &ended_at,
-            &last,
-        ],
-    };
-    let written = transaction.prepare_cached(statement)?.execute(values)?;
+    let mut values: Vec<&dyn ToSql> = vec![&word, &note, &stamped, &stamp, &request, &id.position];
+    if ended_at.is_some() {
+        values.push(&ended_at);
+    }
+    if !one {
+        values.push(&last);
+    }
+    let written = transaction.prepare_cached(statement)?.execute(&*values)?;
     match written == count {
         true => Ok(()),
         false if one => Err(StoreError::Conflict(format!("lease {id}")).into()),

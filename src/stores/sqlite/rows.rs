@@ -8,7 +8,7 @@ use super::error::Fault;
 use super::statements as sql;
 use crate::access::ids::NotAnId;
 use crate::access::key::NotAKey;
-use crate::access::{At, Course, LeaseState, LedgerId, PrivilegeKey, Request, RequestId};
+use crate::access::{At, Course, LeaseId, LeaseState, LedgerId, PrivilegeKey, Request, RequestId};
 use crate::audit::chain::{Hash, Link};
 
 /// One text, or none.
@@ -88,7 +88,11 @@ pub(super) fn request(row: &Row<'_>) -> Result<Request, Fault> {
 }
 
 /// The state of a lease, from its word, end and note, which are in this column and the two behind it.
-pub(super) fn lease_state(row: &Row<'_>, column: usize) -> Result<LeaseState, Fault> {
+pub(super) fn lease_state(
+    row: &Row<'_>,
+    column: usize,
+    lease: &LeaseId,
+) -> Result<LeaseState, Fault> {
     let ended_at = || -> Result<At, Fault> { Ok(At::from_millis(row.get(column + 1)?)) };
     let note = || -> Result<String, Fault> { Ok(row.get(column + 2)?) };
     Ok(match word(row, column)? {
@@ -112,7 +116,7 @@ pub(super) fn lease_state(row: &Row<'_>, column: usize) -> Result<LeaseState, Fa
         },
         other => {
             return Err(Fault::Document(format!(
-                "a lease is in no state of ours: {other}"
+                "lease {lease} is in no state of ours: {other}"
             )));
         }
     })

@@ -300,3 +300,30 @@ fn one_that_has_ended_meanwhile_keeps_all_beside_it_from_moving() {
         }
     }
 }
+
+#[test]
+fn a_key_of_another_kind_beside_a_document_is_an_error_and_no_guess() {
+    let place = Place::new();
+    let ledger = place.alone();
+    ledger
+        .commit(&now(0), new_request(1, State::Approved))
+        .unwrap();
+    let leases = [
+        with(0, postgres(1, 1), column("ann", "t", "a")),
+        with(1, postgres(1, 2), column("ann", "t", "b")),
+    ];
+    ledger.commit(&now(0), news(&leases)).unwrap();
+    let raw = rusqlite::Connection::open(place.places().ledger).unwrap();
+    raw.execute_batch("DROP TRIGGER leases_stay_themselves")
+        .unwrap();
+    raw.execute(
+        "UPDATE leases SET key = 'pgs:5/1>7<8' WHERE position = 1",
+        [],
+    )
+    .unwrap();
+    let error = ledger.leases(&FindLeases::Of(id(1))).unwrap_err();
+    assert!(
+        error.to_string().contains("#1 and its document differ"),
+        "{error}"
+    );
+}
