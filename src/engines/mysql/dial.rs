@@ -5,7 +5,7 @@
 
 use foldhash::HashMap;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, DriverError, Error, IoError, Opts, OptsBuilder};
+use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -14,7 +14,7 @@ use super::ask::ask;
 use super::relay::Relay;
 use super::render::RevokeWords;
 use crate::access::{Grantee, ServerIdentity};
-use crate::engines::address::{Address, Endpoint, TlsMode};
+use crate::engines::address::{Address, Endpoint};
 use crate::engines::tls::Secured;
 use crate::engines::{EngineError, Flavour, Kind, hosts, password};
 
@@ -49,7 +49,7 @@ impl Server {
 /// A connection that stands, and the way it takes.
 pub(super) struct Line {
     pub(super) conn: Conn,
-    /// Over the network. Dropped after the connection.
+    /// None where the driver does more than that. Dropped after the connection.
     pub(super) relay: Option<Relay>,
 }
 
@@ -66,43 +66,32 @@ async fn try_endpoint(
     endpoint: &Endpoint,
     secret: Option<&SecretString>,
 ) -> Result<(Line, Server), EngineError> {
-    let mut builder = OptsBuilder::default()
-        .user(Some(address.user.as_str()))
-        .pass(secret.map(|secret| secret.expose_secret().to_owned()))
-        .prefer_socket(false)
-        .stmt_cache_size(64)
-        .connect_attribute("program_name", "jit");
-    let relay = match endpoint {
-        // Nobody is between the two ends of a socket: there it may ask for the password itself.
-        Endpoint::Socket { path, .. } => {
-            builder = builder
-                .socket(Some(path.to_string_lossy().into_owned()))
-                .enable_cleartext_plugin(true);
-            None
-        }
-        // The driver knows the exchange by the server's RSA key, which proves nothing, and on loopback need not.
-        Endpoint::Tcp { host, port } if address.tls == TlsMode::Disable && endpoint.is_local() => {
-            builder = builder.ip_or_hostname(host.as_str()).tcp_port(*port);
-            None
-        }
-        Endpoint::Tcp { .. } => {
-            let relay = Relay::open(address, endpoint, secret.is_some()).await?;
-            builder = builder
-                .socket(Some(relay.socket().to_owned()))
-                .enable_cleartext_plugin(true);
-            Some(relay)
-        }
+    let options = || {
+        OptsBuilder::default()
+            .user(Some(address.user.as_str()))
+            .pass(secret.map(|secret| secret.expose_secret().to_owned()))
+            .prefer_socket(false)
+            .stmt_cache_size(64)
+            .connect_attribute("program_name", "jit")
     };
-    let conn = match Conn::new(Opts::from(builder)).await {
-        Ok(conn) => conn,
-        Err(error) => {
-            let verdict = relay.as_ref().and_then(Relay::verdict);
-            return Err(verdict.unwrap_or_else(|| {
-                let secured = relay.as_ref().and_then(Relay::secured);
-                refusal(address, endpoint, secret.is_some(), secured.as_ref(), error)
-            }));
+    let relay = Relay::open(address, endpoint, secret.is_some()).await?;
+    let by_relay = options()
+        .socket(Some(relay.socket().to_owned()))
+        .enable_cleartext_plugin(true);
+    let (conn, relay) = match (Conn::new(by_relay).await, endpoint) {
+        (Err(_), Endpoint::Tcp { host, port }) if relay.wants_key() => {
+            let direct = options().ip_or_hostname(host.as_str()).tcp_port(*port);
+            (Conn::new(direct).await, None)
         }
+        (conn, _) => (conn, Some(relay)),
     };
+    let conn = conn.map_err(|error| {
+        let verdict = relay.as_ref().and_then(Relay::verdict);
+        verdict.unwrap_or_else(|| {
+            let secured = relay.as_ref().and_then(Relay::secured);
+            refusal(address, endpoint, secret.is_some(), secured.as_ref(), error)
+        })
+    })?;
     let mut line = Line { conn, relay };
     let mut server = prepare(&mut line.conn, address, endpoint).await?;
     server.secured = line.relay.as_ref().and_then(Relay::secured);

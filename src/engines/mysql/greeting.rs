@@ -41,6 +41,24 @@ pub(super) fn switched_to(body: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(name).into_owned())
 }
 
+/// The bytes that MariaDB's `client_ed25519` and `parsec` want signed (its manual, "Connecting").
+const CHALLENGE: usize = 32;
+
+/// Makes the driver read what is to be signed as it is: it takes a zero at the end, which one in 256 has, for the end
+/// of a text, so that gets another one. Whether it is as long as it must be: the driver does not look.
+pub(super) fn ends_readably(body: &mut Vec<u8>) -> bool {
+    let Some((_, challenge)) = body.strip_prefix(&[0xfe]).and_then(until_zero) else {
+        return false;
+    };
+    if challenge.len() != CHALLENGE {
+        return false;
+    }
+    if challenge.ends_with(&[0]) {
+        body.push(0);
+    }
+    true
+}
+
 fn until_zero(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|byte| *byte == 0)?;
     Some((&bytes[..end], &bytes[end + 1..]))
@@ -68,6 +86,22 @@ mod tests {
         assert!(read.has_tls);
         assert_eq!(read.plugin, "caching_sha2_password");
         assert!(!Greeting::read(&greeting(0xf7ff)).unwrap().has_tls);
+    }
+
+    #[test]
+    fn what_is_to_be_signed_is_read_to_its_end() {
+        let switch = |challenge: &[u8]| [b"\xfeparsec\0", challenge].concat();
+        for challenge in [[7; 32], [0; 32]] {
+            let mut body = switch(&challenge);
+            assert!(ends_readably(&mut body));
+            // The driver's own way (`AuthSwitchRequest::plugin_data` of mysql_common).
+            let read = body[8..].strip_suffix(&[0]).unwrap_or(&body[8..]);
+            assert_eq!(read, challenge);
+        }
+        for length in [0, 31, 33] {
+            assert!(!ends_readably(&mut switch(&vec![7; length])), "{length}");
+        }
+        assert!(!ends_readably(&mut b"\xfe".to_vec()));
     }
 
     #[test]

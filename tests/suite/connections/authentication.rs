@@ -11,7 +11,10 @@ on_postgres!(
     channel_binding_is_had_where_it_is_asked_for,
 );
 on_mysql!(mysql_lets_in_by_each_of_its_ways);
-on_mariadb!(mariadb_lets_in_by_each_of_its_ways);
+on_mariadb!(
+    mariadb_lets_in_by_each_of_its_ways,
+    a_signature_is_right_whatever_the_server_sends_to_be_signed,
+);
 
 /// A name of this machine that is not loopback to anybody who reads it, and leads there all the same.
 const BEYOND: &str = "0.0.0.0";
@@ -192,6 +195,17 @@ fn mysql_lets_in_by_each_of_its_ways(_: &Server) {
     // Without TLS, on this machine: by the server's RSA key.
     let login = made_by(&server, "IDENTIFIED BY 'sesame-of-plugin'");
     enter(&server, &login, "sslmode=disable").expect("by its key");
+    // The same where the server has none, whatever the URL leaves to it.
+    let plain = mysql::fresh(&["--tls-version="]);
+    for query in ["", "sslmode=prefer", "sslmode=disable"] {
+        let login = account(&plain, "jit");
+        for _ in 0..2 {
+            enter(&plain, &login, query).unwrap_or_else(|error| panic!("{query:?}: {error}"));
+        }
+        let mut wrong = account(&plain, "jit");
+        wrong.password = "no-sesame".into();
+        denied(enter(&plain, &wrong, query), &["1045"]);
+    }
     by_who_i_am(&server, "auth_socket");
 }
 
@@ -232,6 +246,32 @@ fn mariadb_lets_in_by_each_of_its_ways(server: &Server) {
         denied(enter(&server, &wrong, &verified), &["1045"]);
     }
     by_who_i_am(&server, "unix_socket");
+}
+
+/// The server sends 32 random bytes to be signed, and the driver takes a zero at their end for the end of a text: one
+/// login of 256 would be refused.
+fn a_signature_is_right_whatever_the_server_sends_to_be_signed(_: &Server) {
+    let certificates = Certificates::new();
+    certificates.signed("good", &["127.0.0.1"]);
+    let folder = format!("--plugin-dir={}", mariadb::plugins().display());
+    let options = [folder.as_str(), "--plugin-load-add=auth_ed25519.so"];
+    let server = certificates.server(Kind::Mariadb, "good", &options);
+    let login = made_by(
+        &server,
+        "IDENTIFIED VIA ed25519 USING PASSWORD('sesame-of-plugin')",
+    );
+    let socket = server.socket().display().to_string().replace('/', "%2F");
+    let ways = [
+        ("127.0.0.1", "sslmode=disable"),
+        ("127.0.0.1", "sslmode=require"),
+        (socket.as_str(), ""),
+    ];
+    for nth in 0..400 {
+        for (host, query) in ways {
+            enter_at(&server, &login, host, query)
+                .unwrap_or_else(|error| panic!("login {nth} at {host} with {query:?}: {error}"));
+        }
+    }
 }
 
 /// The account of the user who runs this, on the socket, without a password.
