@@ -12,8 +12,10 @@ use crate::support::postgres;
 use crate::sweep::expire;
 use crate::table::{Goal, Row};
 
-/// Columns of each target's table; five people have each.
-const COLUMNS: usize = 20;
+/// Columns of each target's table.
+const COLUMNS: usize = 200;
+/// How many people have each column that is leased.
+const PEOPLE: usize = 5;
 
 const POLICY: &str = r"
 version: 1
@@ -47,41 +49,55 @@ pub fn rows() -> Vec<Row> {
         "  dead:\n    url: postgres://jit_admin@127.0.0.1:{}/shop\n    password: {{file: '{{dir}}/secrets/shop'}}\n",
         hole.address.port()
     ));
+    choice::sizes([10, 100, 1_000])
+        .into_iter()
+        .flat_map(|leases| sized(&host, &names, [&without, &with], leases))
+        .collect()
+}
+
+/// So many leases a target.
+fn sized(
+    host: &Host<'_>,
+    names: &[String],
+    [without, with]: [&[String]; 2],
+    leases: usize,
+) -> Vec<Row> {
     let mut sides: [Vec<Cost>; 4] = Default::default();
     for _ in 0..choice::rounds() {
-        for (blocks, dead, side) in [(&without, false, 0), (&with, true, 2)] {
-            lease(&host, &names);
+        for (blocks, dead, side) in [(without, false, 0), (with, true, 2)] {
+            lease(host, names, leases / PEOPLE);
             host.configure(blocks);
             // Whether it is dead is known from the sweeps before, as it is a minute after it died.
-            quiet(&host, dead);
-            make_due(&host, &names);
+            quiet(host, dead);
+            assert_eq!(expire(&host.jit.ledger()), names.len() * leases);
             let begun = SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .expect("after 1970");
             let whole = match dead {
-                false => cost(&mut sweep(&host)),
-                true => exits(&mut sweep(&host), 5),
+                false => cost(&mut sweep(host)),
+                true => exits(&mut sweep(host), 5),
             };
             sides[side].push(Cost {
-                wall: last_revoked(&host) - begun.as_secs_f64(),
+                wall: last_revoked(host) - begun.as_secs_f64(),
                 ..whole
             });
             sides[side + 1].push(whole);
-            host.configure(&without);
-            quiet(&host, false);
+            host.configure(without);
+            quiet(host, false);
         }
     }
     let [alone, alone_whole, last, whole] = sides;
+    let all = names.len() * leases;
     vec![
         Row {
-            what: "20 targets, 1 dead: until the 1,900th is taken".into(),
+            what: format!("20 targets, 1 dead: until {all} are taken"),
             against: "the 19 alone".into(),
             ours: last,
             theirs: alone,
             goal: Goal::AtMost(1.3),
         },
         Row {
-            what: "20 targets, 1 dead: until the sweep ends".into(),
+            what: format!("20 targets, 1 dead, {all} due: until the sweep ends"),
             against: "the 19 alone".into(),
             ours: whole,
             theirs: alone_whole,
@@ -98,8 +114,8 @@ fn quiet(host: &Host<'_>, dead: bool) {
     exits(&mut sweep(host), if dead { 5 } else { 0 });
 }
 
-fn lease(host: &Host<'_>, names: &[String]) {
-    let columns: Vec<String> = (1..=COLUMNS).map(|n| format!("c{n}")).collect();
+fn lease(host: &Host<'_>, names: &[String], columns: usize) {
+    let columns: Vec<String> = (1..=columns).map(|n| format!("c{n}")).collect();
     let columns = format!("public.t:{}", columns.join(","));
     for name in names {
         for person in [alice(), bob(), mallory(), carol(), dave()] {
@@ -108,10 +124,6 @@ fn lease(host: &Host<'_>, names: &[String]) {
         }
     }
     quiet(host, false);
-}
-
-fn make_due(host: &Host<'_>, names: &[String]) {
-    assert_eq!(expire(&host.jit.ledger()), names.len() * COLUMNS * 5);
 }
 
 /// When the last of the leases was seen gone, in seconds since 1970.
