@@ -49,7 +49,7 @@ impl Server {
 /// A connection that stands, and the way it takes.
 pub(super) struct Line {
     pub(super) conn: Conn,
-    /// None where the driver does more than that. Dropped after the connection.
+    /// None where the driver talks to the server itself, by its RSA key. Dropped after the connection.
     pub(super) relay: Option<Relay>,
 }
 
@@ -74,7 +74,8 @@ async fn try_endpoint(
             .stmt_cache_size(64)
             .connect_attribute("program_name", "jit")
     };
-    let relay = Relay::open(address, endpoint, secret.is_some()).await?;
+    let has_password = secret.is_some_and(|secret| !secret.expose_secret().is_empty());
+    let relay = Relay::open(address, endpoint, has_password).await?;
     let by_relay = options()
         .socket(Some(relay.socket().to_owned()))
         .enable_cleartext_plugin(true);

@@ -2,10 +2,9 @@
 //!
 //! The driver builds its own TLS, which can neither skip the name (`verify-ca`) nor read a revocation list, says
 //! little of why it refused, gives the password itself to any server that asks inside any TLS, and misreads one in
-//! 256 of MariaDB's random challenges. So the driver
-//! talks to a Unix socket of this process instead, and what it says is passed on: until the server has let us in,
-//! packet by packet, with the switch to TLS put in between and requests for the password judged; from then on as it
-//! comes. Sources: MySQL's source documentation, "Connection Phase"; MariaDB's "Connecting".
+//! 256 of MariaDB's random challenges. So the driver talks to a Unix socket of this process instead, and what it says is
+//! passed on: until the server has let us in, packet by packet, with the switch to TLS put in between and requests for
+//! the password judged; from then on as it comes. Sources: MySQL's source documentation, "Connection Phase"; MariaDB's "Connecting".
 //!
 //! The socket has a random name that no file bears (Linux's abstract namespace), so a full disk is no hindrance, and
 //! takes one connection, from this process alone.
@@ -44,6 +43,7 @@ struct Shared {
     /// Why the connection was ended by us.
     verdict: Option<EngineError>,
     secured: Option<Secured>,
+    /// See [`Relay::wants_key`].
     wants_key: bool,
 }
 
@@ -326,7 +326,7 @@ impl Passing {
             {
                 refused()
             }
-            // Which proves nothing, and on loopback need not.
+            // Encrypted by the server's RSA key, which proves nothing, and on loopback need not.
             "caching_sha2_password" if body == WANTS_ALL && !(on_socket || self.encrypted) => {
                 lock(&self.shared).wants_key = true;
                 refused()
@@ -336,15 +336,12 @@ impl Passing {
                 address: self.endpoint.to_string(),
                 why: "the server asks for one and none is configured".to_owned(),
             }),
-            "client_ed25519" | "parsec" if switches => {
-                if !ends_readably(body) {
-                    return Err(self.lost(io::ErrorKind::InvalidData.into()));
-                }
-                Ok(())
+            "client_ed25519" | "parsec" if switches && !ends_readably(body) => {
+                Err(self.lost(alien()))
             }
             // It needs a challenge of its own, and has got none: the driver does not look.
             "parsec" if from_greeting && !matches!(body.first(), Some(0 | 0xff)) => {
-                Err(self.lost(io::ErrorKind::InvalidData.into()))
+                Err(self.lost(alien()))
             }
             _ => Ok(()),
         }
@@ -425,6 +422,12 @@ async fn own(listener: UnixListener) -> io::Result<UnixStream> {
     }
 }
 
+/// What no server of MySQL's or MariaDB's kind says.
+fn alien() -> io::Error {
+    let why = "it does not speak the protocol of MySQL";
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
 /// One packet of the connection phase.
 struct Packet {
     number: u8,
@@ -437,10 +440,7 @@ impl Packet {
         from.read_exact(&mut header).await?;
         let length = u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize;
         if length > LONGEST {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "it does not speak the protocol of MySQL",
-            ));
+            return Err(alien());
         }
         let mut body = vec![0; length];
         from.read_exact(&mut body).await?;

@@ -345,6 +345,27 @@ fn asks_for_the_password(kind: Kind) {
     }
 }
 
+/// Whoever asks for a signature under something that no server would send: an error, where the driver would panic.
+#[test]
+fn what_no_server_wants_signed_is_an_error() {
+    for plugin in ["client_ed25519", "parsec"] {
+        let (port, heard) = listens(Kind::Mariadb, plugin);
+        let url = format!("mysql://jit@127.0.0.1:{port}/?sslmode=prefer");
+        let mut address = Address::parse(&url).expect("a url");
+        address.password = PasswordSource::Command(vec!["echo".into(), "sesame".into()]);
+        match connect(&address).map(drop) {
+            Err(EngineError::Unreachable { why, .. }) => {
+                assert!(
+                    why.contains("does not speak the protocol"),
+                    "{plugin}: {why}"
+                );
+            }
+            other => panic!("{plugin}: {other:?}"),
+        }
+        heard.join().expect("the listener");
+    }
+}
+
 /// Somebody who greets as a server does, asks for the password by that plugin, and keeps what comes.
 fn listens(kind: Kind, plugin: &'static str) -> (u16, std::thread::JoinHandle<Vec<u8>>) {
     use std::io::{Read as _, Write as _};
