@@ -1,6 +1,6 @@
 //! What every command starts from: the settings, who I am, and whether I am an operator here.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -410,6 +410,7 @@ fn operator(settings: &Settings, rules: Rules, me: Person) -> Result<Operator> {
         audit: settings.audit.clone(),
         ledger: Box::new(ledger),
         rules,
+        shares: RefCell::default(),
         me,
     })
 }

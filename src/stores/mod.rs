@@ -62,6 +62,16 @@ pub struct Waiting {
     pub tables: Vec<TableColumns>,
 }
 
+/// How much there is to do on each target, where there is anything. The numbers are weights: they only tell how much
+/// more one target has than another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// What is due.
+    pub due: HashMap<TargetName, usize>,
+    /// Requests that are to be judged or to be granted.
+    pub waiting: HashMap<TargetName, usize>,
+}
+
 /// What a ledger knows of itself. Each is one row, kept as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fact {
@@ -225,6 +235,8 @@ pub trait Ledger {
         target: &TargetName,
         now: &Now,
     ) -> Result<Vec<(RequestId, PrivilegeKey)>, StoreError>;
+    /// How much there is to do on each target.
+    fn work(&self, now: &Now) -> Result<Work, StoreError>;
     /// The privileges of a target's live leases.
     fn live_keys(&self, target: &TargetName) -> Result<HashSet<PrivilegeKey>, StoreError>;
     /// The targets that have live leases.

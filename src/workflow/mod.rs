@@ -27,11 +27,13 @@ pub mod sweep;
 pub mod target;
 pub mod view;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use crate::access::{Actor, Now, Person};
 use crate::stores::{Change, Inbox, Ledger, StoreError};
 
+pub use portions::Shares;
 pub use rules::Rules;
 
 /// A process that may write the ledger and holds the credentials of the targets.
@@ -41,6 +43,8 @@ pub struct Operator {
     /// The audit file.
     pub audit: PathBuf,
     pub rules: Rules,
+    /// How much is done at once on each target.
+    pub shares: RefCell<Shares>,
     /// Who runs it.
     pub me: Person,
 }

@@ -22,7 +22,7 @@ use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::look::{Observed, distinct, explained};
 use super::target::{Failing, TargetReport};
-use super::{Operator, commit_each, disputes, events, portions};
+use super::{Operator, commit_each, disputes, events};
 
 use evidence::Evidence;
 use record::{Seen, finished, record, told};
@@ -161,7 +161,9 @@ pub async fn due(
 ) -> Result<(), Failing> {
     let now = op.now();
     let mut worst: Option<Failing> = None;
-    for wave in waves::of(&op.ledger.due_keys(target, &now)?, portions::heaviest()) {
+    let due = op.ledger.due_keys(target, &now)?;
+    let heaviest = op.shares.borrow().due(target);
+    for wave in waves::of(&due, heaviest) {
         match take(op, target, engine, report, &wave, &now).await {
             Ok(()) => {}
             Err(Failing::Engine(error)) if error.is_unreachable() => return Err(error.into()),

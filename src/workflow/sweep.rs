@@ -15,8 +15,8 @@ use crate::stores::{Change, Effect, FindRequests, Lock, StoreError};
 use super::drain::{Drained, Whose, drain};
 use super::target::{Failing, Overdue, TargetReport};
 use super::{
-    Operator, activate, arrive, belongs, commit_each, events, overdue, publish, recover, remember,
-    revoke, strays,
+    Operator, activate, arrive, belongs, commit_each, events, overdue, portions, publish, recover,
+    remember, revoke, strays,
 };
 
 /// Draining begins at the latest after this long, even if a target has not answered by then.
@@ -129,6 +129,7 @@ async fn whole(op: &Operator, only: Option<&TargetName>, report: &mut SweepRepor
     let (arrived, mut arrivals) = watch::channel(0_usize);
     let (house_is, gate) = watch::channel(House::Draining);
     let all = chosen.len();
+    portions::share(op);
     let visits = join_all(
         chosen
             .into_iter()
@@ -138,10 +139,12 @@ async fn whole(op: &Operator, only: Option<&TargetName>, report: &mut SweepRepor
         // Due revokes go first everywhere; a target that does not answer holds up the others for this long at most.
         let _ = tokio::time::timeout(PATIENCE, arrivals.wait_for(|count| *count >= all)).await;
         let drained = drain(op, Whose::Everybody, || {
+            portions::share(op);
             let _ = house_is.send(House::Draining);
         })
         .await;
         let lapsed = lapse(op);
+        portions::share(op);
         let _ = house_is.send(House::Drained);
         (drained, lapsed)
     };
@@ -186,6 +189,7 @@ async fn mine(op: &Operator, person: &Person, report: &mut SweepReport) {
         }
     }
     let (_, gate) = watch::channel(House::Drained);
+    portions::share(op);
     report.targets = join_all(
         targets
             .iter()

@@ -3,7 +3,10 @@
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::audit_first::every_line_once;
+use crate::support::host::Host;
 use crate::support::jit::{Output, run};
 use crate::support::mount::SmallDisk;
 use crate::support::people::{Person, alice, bob, carol, cron, mallory};
@@ -19,6 +22,7 @@ on_postgres!(
     a_ledger_that_cannot_be_written_stops_no_portion,
     a_portion_that_cannot_be_recorded_leaves_the_others,
     many_portions_are_given_and_taken_each_once,
+    busy_targets_share_the_room,
 );
 
 /// A sweep in portions of one request, unless they share a privilege.
@@ -200,4 +204,51 @@ fn many_portions_are_given_and_taken_each_once(server: &Server) {
     assert_eq!(shop.events("revoking").len(), ids.len());
     assert_eq!(shop.events("revoked").len(), ids.len());
     every_line_once(&shop);
+}
+
+/// What there is to do on several targets at once shares the room for portions; one alone has all of it.
+fn busy_targets_share_the_room(server: &Server) {
+    let host = Host::new(&[("first", server), ("second", server)]);
+    let ask = |target: &str| -> Vec<String> {
+        let asked = four().into_iter().flat_map(|person| {
+            ["email", "phone"].map(|column| host.ask(&person, target, column, "6s"))
+        });
+        asked.collect()
+    };
+    // Eight requests of one lease weigh 24; at one table half as much more is taken along.
+    let sweep = || {
+        let mut command = host.sweep_command();
+        run(command.env("JIT_PORTION", "16"), "").ok();
+    };
+    // The lines about a portion's requests follow each other, and then come those about what became of them.
+    let portions = |before: usize, begins: &str, target: &str| {
+        let events = host.jit.events().split_off(before);
+        let of_target = events.into_iter().filter(|event| event["target"] == target);
+        let mut last = Value::Null;
+        let mut first_of = |event: &Value| {
+            let before = std::mem::replace(&mut last, event["event"].clone());
+            last == begins && before != last
+        };
+        of_target.filter(|event| first_of(event)).count()
+    };
+    for (busy, wanted) in [(&["first"][..], 1), (&["first", "second"][..], 2)] {
+        let ids: Vec<String> = busy.iter().flat_map(|target| ask(target)).collect();
+        let before = host.jit.events().len();
+        sweep();
+        for id in &ids {
+            assert_eq!(host.state(id), "active");
+        }
+        for target in busy {
+            assert_eq!(portions(before, "granting", target), wanted, "{target}");
+        }
+        let before = host.jit.events().len();
+        std::thread::sleep(Duration::from_millis(6200));
+        sweep();
+        for id in &ids {
+            assert_eq!(host.state(id), "ended");
+        }
+        for target in busy {
+            assert_eq!(portions(before, "revoking", target), wanted, "{target}");
+        }
+    }
 }

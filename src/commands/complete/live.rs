@@ -1,5 +1,6 @@
 //! The live values: what a person may see now, and what of it fits.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use anyhow::Result;
@@ -131,6 +132,7 @@ impl Known {
                 )?),
                 audit: settings.audit.clone(),
                 rules,
+                shares: RefCell::default(),
                 me: me.clone(),
             };
             let seen = Seen::Ledger(Box::new(operator));

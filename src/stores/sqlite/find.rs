@@ -1,7 +1,7 @@
 //! Everything that is read.
 
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
-use rusqlite::{Connection, OptionalExtension, ToSql, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 use serde::Deserialize;
 
 use super::error::{Doing, Fault};
@@ -13,7 +13,7 @@ use crate::access::{
     TableColumns, TargetName,
 };
 use crate::stores::{
-    DrainedSubmission, Fact, FindLeases, FindRequests, OwedLine, Seen, StoreError, Waiting,
+    DrainedSubmission, Fact, FindLeases, FindRequests, OwedLine, Seen, StoreError, Waiting, Work,
 };
 
 /// States that a request can lapse from: those of the index `requests_by_lapse`.
@@ -208,6 +208,28 @@ impl SqliteLedger {
                 ));
             }
             Ok(found)
+        })
+    }
+
+    pub(super) fn find_work(&self, now: &Now) -> Result<Work, StoreError> {
+        let weight = |row: &Row<'_>| {
+            let weight = usize::try_from(row.get::<_, i64>(1)?).unwrap_or_default();
+            Ok((TargetName::from(row.get::<_, String>(0)?), weight))
+        };
+        self.reading(|connection| {
+            let due = named_params! {
+                ":at": now.at.millis(),
+                ":boot": now.boot.boot,
+                ":boot_millis": stored(now.boot.millis),
+            };
+            Ok(Work {
+                due: rows::all(connection, sql::WORK_DUE, due, weight)?
+                    .into_iter()
+                    .collect(),
+                waiting: rows::all(connection, sql::WORK_WAITING, [], weight)?
+                    .into_iter()
+                    .collect(),
+            })
         })
     }
 

@@ -26,7 +26,7 @@ use crate::access::{
 };
 use crate::stores::{
     Change, DrainedSubmission, Fact, FindLeases, FindRequests, Ledger, Lock, OwedLine, Seen,
-    StoreError, Waiting,
+    StoreError, Waiting, Work,
 };
 
 pub use create::{Places, Sharing, create};
@@ -110,6 +110,10 @@ impl Ledger for SqliteLedger {
         now: &Now,
     ) -> Result<Vec<(RequestId, PrivilegeKey)>, StoreError> {
         self.find_due_keys(target, now)
+    }
+
+    fn work(&self, now: &Now) -> Result<Work, StoreError> {
+        self.find_work(now)
     }
 
     fn live_keys(&self, target: &TargetName) -> Result<HashSet<PrivilegeKey>, StoreError> {

@@ -80,6 +80,8 @@ sql! {
     SUBMISSION_INSERT = "submission_insert", include_str!("sql/submission_insert.sql");
     TEXT_BY_HASH = "text_by_hash", include_str!("sql/text_by_hash.sql");
     TEXT_KEEP = "text_keep", include_str!("sql/text_keep.sql");
+    WORK_DUE = "work_due", include_str!("sql/work_due.sql");
+    WORK_WAITING = "work_waiting", include_str!("sql/work_waiting.sql");
 }
 
 /// The schema in its first released version, and a step for each version after it.
@@ -305,6 +307,22 @@ mod tests {
             (
                 sql::EVENTS_OF,
                 "SEARCH events USING INDEX events_by_request (request=?)",
+            ),
+            (
+                sql::WORK_DUE,
+                "SEARCH leases USING COVERING INDEX leases_by_expiry (target=? AND expires_at<?)",
+            ),
+            (
+                sql::WORK_DUE,
+                "SEARCH leases USING COVERING INDEX leases_by_boot (target=? AND boot=? AND boot_due<?)",
+            ),
+            (
+                sql::WORK_DUE,
+                "SEARCH l USING INDEX leases_by_key (target>?)",
+            ),
+            (
+                sql::WORK_WAITING,
+                "SEARCH r USING INDEX requests_by_state (state=?)",
             ),
             (sql::HOLDS_STANDING, "SCAN holds USING INDEX holds_standing"),
         ] {

@@ -3,7 +3,7 @@
 pub mod fixture;
 mod leases;
 
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -758,6 +758,10 @@ fn due_leases_come_with_all_that_share_their_privileges() {
         let found = ledger.leases(&with_sharers).unwrap();
         assert!(leases.iter().all(|lease| found.contains(lease)), "at {at}");
     }
+    // And in numbers: one is being revoked, whatever the time; later others are due as well.
+    let work = |millis: u64| ledger.work(&now(millis)).unwrap().due;
+    assert_eq!(work(0), HashMap::from_iter([(target(1), 1)]));
+    assert!(work(10_000)[&target(1)] >= keys(now(10_000)).len());
     let one = ledger
         .leases(&FindLeases::OfWithSharers(target(1), vec![id(1)]))
         .unwrap();
