@@ -7,6 +7,7 @@ mod choice;
 mod flood;
 mod history;
 mod measure;
+mod outage;
 mod policies;
 mod start;
 mod sweep;
@@ -23,13 +24,14 @@ use table::Row;
 type Group = fn() -> Vec<Row>;
 
 fn main() {
-    let groups: [(&str, Group); 7] = [
+    let groups: [(&str, Group); 8] = [
         ("start", start::rows),
         ("trail", trail::rows),
         ("policies", policies::rows),
         ("targets", targets::rows),
         ("flood", flood::rows),
         ("history", history::rows),
+        ("outage", outage::rows),
         ("sweep", sweep::rows),
     ];
     let mut rows = Vec::new();

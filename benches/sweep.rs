@@ -19,7 +19,7 @@ use crate::support::{mariadb, mysql, postgres};
 use crate::table::{Goal, Row};
 
 /// Columns of each table.
-const COLUMNS: usize = 20;
+pub const COLUMNS: usize = 20;
 
 const POLICY: &str = r"
 version: 1
@@ -34,14 +34,14 @@ policies:
 
 /// How many leases a request is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Each {
+pub enum Each {
     One,
     /// As many as a request may have, at most 1,000.
     Many,
 }
 
 impl Each {
-    fn words(self) -> &'static str {
+    pub fn words(self) -> &'static str {
         match self {
             Self::One => "1 a request",
             Self::Many => "1,000 a request",
@@ -75,7 +75,7 @@ fn pair(server: &Server, tables: usize, each: Each) -> Vec<Row> {
     let leases = tables * COLUMNS * 5;
     field.ask(each);
     field.approve();
-    let approved = field.keep();
+    let approved = field.keep("kept");
     let merged = field.script("merged", &field.merged());
     let single = (server.kind() == Kind::Postgres && choice::slow())
         .then(|| field.script("single", &field.single()));
@@ -145,13 +145,13 @@ struct Sides {
 }
 
 /// A shop with wide tables, and what is asked for there.
-struct Field<'s> {
+pub struct Field<'s> {
     shop: Shop<'s>,
     tables: usize,
 }
 
 impl<'s> Field<'s> {
-    fn new(server: &'s Server, tables: usize) -> Self {
+    pub fn new(server: &'s Server, tables: usize) -> Self {
         let shop = Shop::bare(server, POLICY);
         let columns: Vec<String> = names().map(|name| format!("{name} int")).collect();
         for table in 1..=tables {
@@ -167,7 +167,7 @@ impl<'s> Field<'s> {
         Self { shop, tables }
     }
 
-    fn sweep(&self) -> Command {
+    pub fn sweep(&self) -> Command {
         let mut command = self.shop.jit.command(&cron(), &["sweep"]);
         if let Some(flags) = std::env::var_os("BENCH_FLAGS") {
             command.args(flags.to_string_lossy().split(' '));
@@ -176,7 +176,7 @@ impl<'s> Field<'s> {
     }
 
     /// Everybody's submissions, in their mailboxes as they would put them there.
-    fn ask(&self, each: Each) {
+    pub fn ask(&self, each: Each) {
         let all: Vec<TableColumns> = (1..=self.tables)
             .map(|table| TableColumns {
                 table: TableName::new(self.shop.schema(), format!("t{table}")),
@@ -229,7 +229,7 @@ impl<'s> Field<'s> {
 
     /// From submitted to approved and not further: a sweep while the audit file cannot be written judges and gives
     /// nothing, and one that cannot log in to the target then writes the lines that are owed.
-    fn approve(&self) {
+    pub fn approve(&self) {
         let audit = self.shop.jit.path("var/log/jit");
         let mode = fs::metadata(&audit)
             .expect("the audit folder")
@@ -258,8 +258,8 @@ impl<'s> Field<'s> {
     }
 
     /// A copy of ledger, inbox and audit file.
-    fn keep(&self) -> PathBuf {
-        let kept = self.shop.jit.path("kept");
+    pub fn keep(&self, name: &str) -> PathBuf {
+        let kept = self.shop.jit.path(name);
         must(
             Command::new("cp")
                 .arg("-a")
@@ -269,7 +269,7 @@ impl<'s> Field<'s> {
         kept
     }
 
-    fn restore(&self, kept: &Path) {
+    pub fn restore(&self, kept: &Path) {
         let place = self.shop.jit.path("var");
         fs::remove_dir_all(&place).expect("our own folder");
         must(Command::new("cp").arg("-a").arg(kept).arg(&place));
@@ -277,13 +277,17 @@ impl<'s> Field<'s> {
         must(&mut Command::new("sync"));
     }
 
+    pub fn ledger(&self) -> PathBuf {
+        self.shop.jit.ledger()
+    }
+
     /// All leases are over, as if their hour had gone by.
-    fn make_due(&self) {
+    pub fn make_due(&self) {
         assert_eq!(expire(&self.shop.jit.ledger()), self.tables * COLUMNS * 5);
     }
 
     /// Column privileges of the people that are in the catalog.
-    fn held(&self) -> usize {
+    pub fn held(&self) -> usize {
         let shop = &self.shop;
         let sql = match shop.server.kind() {
             Kind::Postgres => format!(

@@ -67,7 +67,7 @@ async fn some(
     histories: &Histories,
 ) -> Result<(), Failing> {
     let now = op.now();
-    let waiting = portions::read(op, ids, State::Approved)?;
+    let waiting = portions::read(op, ids, &[State::Approved])?;
     if waiting.is_empty() {
         return Ok(());
     }

@@ -40,7 +40,7 @@ async fn some(
     ids: &[RequestId],
     histories: &Histories,
 ) -> Result<(), Failing> {
-    let requests = portions::read(op, ids, State::Submitted)?;
+    let requests = portions::read(op, ids, &[State::Submitted])?;
     if requests.is_empty() {
         return Ok(());
     }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::access::{Ended, Now, State, TargetName};
+use foldhash::{HashSet, HashSetExt};
+
+use crate::access::{Ended, Lease, Now, Request, RequestId, State, TargetName};
 use crate::audit::event::EventKind;
 use crate::engines::Engine;
-use crate::stores::{Change, Effect, FindLeases, StoreError};
+use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::sweep::SweepReport;
 use super::target::{Overdue, TargetReport};
-use super::{Operator, commit_each, events, revoke};
+use super::{Operator, commit_each, events, portions, revoke};
 
 /// Live leases of this target that were given on another server than the one that answers: never touched.
 pub fn others_database(
@@ -21,11 +23,13 @@ pub fn others_database(
     if servers.iter().all(|one| one.same_database(engine.server())) {
         return Ok(Vec::new());
     }
-    let leases = op.ledger.leases(&FindLeases::Live(Some(name.clone())))?;
-    Ok(leases
-        .iter()
-        .filter(|lease| !lease.server.same_database(engine.server()))
-        .map(|lease| Overdue {
+    let mut found = Vec::new();
+    let find = FindLeases::Live(Some(name.clone()));
+    op.ledger.each_lease(&find, &mut |lease| {
+        if lease.server.same_database(engine.server()) {
+            return Ok(());
+        }
+        found.push(Overdue {
             request: lease.id.request.clone(),
             what: format!("{} of {}", lease.privilege.named.table().map_or_else(String::new, ToString::to_string), lease.grantee),
             since: lease.expires_at,
@@ -35,8 +39,10 @@ pub fn others_database(
                 lease.server
             ),
             disputed: false,
-        })
-        .collect())
+        });
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// What is due on a target that nobody could work on.
@@ -59,62 +65,72 @@ pub fn not_reached(op: &Operator, name: &TargetName, report: &mut TargetReport) 
 /// Says once in the audit trail that a due revoke cannot be sent.
 pub fn complain(op: &Operator, name: &TargetName, why: &str) -> Result<(), StoreError> {
     let now = op.now();
-    let due = revoke::Due::read(op, name, &now)?;
-    let mut changes = Vec::new();
-    for request in due.requests.values() {
-        let mine: Vec<_> = due
-            .leases
-            .iter()
-            .filter(|l| l.id.request == request.id && l.state.is_live() && due.is_due(l, &now))
-            .collect();
-        if mine.is_empty() || request.outcome.as_deref() == Some(why) {
-            continue;
+    for ids in portions::due(op, name, &now)? {
+        let due = revoke::Due::of(op, name, &ids)?;
+        let mut of_request: BTreeMap<&RequestId, Vec<&Lease>> = BTreeMap::new();
+        for lease in due.due(&now) {
+            of_request.entry(&lease.id.request).or_default().push(lease);
         }
-        let was = request.state;
-        let mut saved = request.clone();
-        if was != State::Revoking {
-            saved.state = State::Revoking;
-            saved.ended.get_or_insert(Ended::Expired);
-        }
-        saved.outcome = Some(why.to_owned());
-        let events = events::by_subject(mine)
+        let changes: Vec<Change> = of_request
             .into_iter()
-            .map(|(subject, leases)| {
-                let mut line = events::of_leases(
-                    EventKind::RevokeFailed,
-                    &op.itself(),
-                    &saved,
-                    &subject,
-                    &leases,
-                    None,
-                );
-                line.why = Some(why.to_owned());
-                line
-            })
+            .filter_map(|(id, leases)| Some((due.requests.get(id)?, leases)))
+            .filter(|(request, _)| request.outcome.as_deref() != Some(why))
+            .map(|(request, leases)| complaint(op, request, leases, why))
             .collect();
-        changes.push(Change {
-            effects: vec![Effect::moved(was, &saved)],
-            events,
-        });
+        commit_each(op, &now, &changes)?;
     }
-    commit_each(op, &now, &changes).map(|_| ())
+    Ok(())
 }
 
+/// That these leases of a request cannot be taken.
+fn complaint(op: &Operator, request: &Request, leases: Vec<&Lease>, why: &str) -> Change {
+    let was = request.state;
+    let mut saved = request.clone();
+    if was != State::Revoking {
+        saved.state = State::Revoking;
+        saved.ended.get_or_insert(Ended::Expired);
+    }
+    saved.outcome = Some(why.to_owned());
+    let events = events::by_subject(leases)
+        .into_iter()
+        .map(|(subject, leases)| {
+            let (kind, by) = (EventKind::RevokeFailed, op.itself());
+            let mut line = events::of_leases(kind, &by, &saved, &subject, &leases, None);
+            line.why = Some(why.to_owned());
+            line
+        })
+        .collect();
+    Change {
+        effects: vec![Effect::moved(was, &saved)],
+        events,
+    }
+}
+
+/// The leases that are due on a target, and that for this reason nobody takes.
 pub fn still_due(
     op: &Operator,
     name: &TargetName,
     now: &Now,
     why: &str,
 ) -> Result<Vec<Overdue>, StoreError> {
-    let due = revoke::Due::read(op, name, now)?;
+    let mut revoking = HashSet::new();
+    let find = FindRequests {
+        states: Some(vec![State::Revoking]),
+        target: Some(name.clone()),
+        ..FindRequests::default()
+    };
+    op.ledger.each_request(&find, &mut |request| {
+        revoking.insert(request.id);
+        Ok(())
+    })?;
     let mut report = TargetReport::new(name);
-    for lease in due
-        .leases
-        .iter()
-        .filter(|l| l.state.is_live() && due.is_due(l, now))
-    {
-        report.trouble(lease, why, now.at);
-    }
+    let find = FindLeases::DueWithSharers(name.clone(), now.clone());
+    op.ledger.each_lease(&find, &mut |lease| {
+        if lease.is_due(now) || revoking.contains(&lease.id.request) {
+            report.trouble(&lease, why, now.at);
+        }
+        Ok(())
+    })?;
     Ok(report.overdue)
 }
 
@@ -135,25 +151,20 @@ pub fn elsewhere(
     if op.ledger.live_targets().is_ok_and(all_known) {
         return Vec::new();
     }
-    let leases = match op.ledger.leases(&FindLeases::Live(None)) {
-        Ok(leases) => leases,
-        Err(error) => {
-            report.ledger_errors.push(error.to_string());
-            return Vec::new();
-        }
-    };
     let mut lost: BTreeMap<TargetName, TargetReport> = BTreeMap::new();
-    for lease in leases
-        .iter()
-        .filter(|l| !op.rules.targets.contains_key(&l.target))
-    {
-        lost.entry(lease.target.clone())
-            .or_insert_with(|| TargetReport::new(&lease.target))
-            .trouble(
-                lease,
-                "the target has left the settings while this lease lives; put it back, or revoke by hand",
-                op.now().at,
-            );
+    let now = op.now().at;
+    let why =
+        "the target has left the settings while this lease lives; put it back, or revoke by hand";
+    let read = op.ledger.each_lease(&FindLeases::Live(None), &mut |lease| {
+        if !op.rules.targets.contains_key(&lease.target) {
+            lost.entry(lease.target.clone())
+                .or_insert_with(|| TargetReport::new(&lease.target))
+                .trouble(&lease, why, now);
+        }
+        Ok(())
+    });
+    if let Err(error) = read {
+        report.ledger_errors.push(error.to_string());
     }
     lost.into_values().collect()
 }

@@ -4,13 +4,17 @@
 use foldhash::HashMap;
 
 use crate::access::waves::{self, HEAVIEST, REQUEST};
-use crate::access::{Request, RequestId, State, TargetName};
-use crate::stores::{StoreError, Waiting, Work};
+use crate::access::{Now, Request, RequestId, State, TargetName};
+use crate::stores::{FindRequests, StoreError, Waiting, Work};
 
 use super::Operator;
 
-/// No target's part of the room is smaller than one of so many, however many targets there are: smaller portions would
-/// cost more statements than they save room.
+/// States in which a request waits for its GRANT, and may lapse.
+pub const WAITING: [State; 3] = [State::Submitted, State::Pending, State::Approved];
+/// All portions together may weigh so many times what one may: with two, two busy targets are as fast as one.
+const ROOM: usize = 2;
+/// No target's portions are smaller than one of so many of the largest, however many targets there are: each portion
+/// costs some ten milliseconds, most of them for its fsyncs.
 const PARTS: usize = 20;
 
 /// How the room for portions is shared among targets that are worked on side by side: each has as much of it as it
@@ -38,27 +42,55 @@ impl Shares {
     }
 }
 
-/// A target's part of `room`. One that nobody knew of takes as much as others have on an average.
-fn part(work: &HashMap<TargetName, usize>, target: &TargetName, room: usize) -> usize {
+/// A target's part of the room. One that nobody knew of takes as much as others have on an average.
+fn part(work: &HashMap<TargetName, usize>, target: &TargetName, heaviest: usize) -> usize {
+    let room = heaviest.saturating_mul(ROOM);
     let all: usize = work.values().sum();
     let part = match work.get(target) {
         Some(own) => room.saturating_mul(*own) / all.max(1),
         None => room / (work.len() + 1),
     };
-    part.max(room / PARTS)
+    part.clamp(heaviest / PARTS, heaviest)
 }
 
-/// What all portions together may weigh. In a test `JIT_PORTION=N` says it, so that a few leases are many portions.
+/// What one portion may weigh. In a test `JIT_PORTION=N` says it, so that a few leases are many portions.
 #[cfg(feature = "failpoints")]
 fn heaviest() -> usize {
     let asked = std::env::var("JIT_PORTION").ok();
     asked.and_then(|text| text.parse().ok()).unwrap_or(HEAVIEST)
 }
 
-/// What all portions together may weigh.
+/// What one portion may weigh.
 #[cfg(not(feature = "failpoints"))]
 fn heaviest() -> usize {
     HEAVIEST
+}
+
+/// The target's requests with leases that are due. Those that share a privilege are in one portion.
+pub fn due(
+    op: &Operator,
+    target: &TargetName,
+    now: &Now,
+) -> Result<Vec<Vec<RequestId>>, StoreError> {
+    let due = op.ledger.due_keys(target, now)?;
+    let heaviest = op.shares.borrow().due(target);
+    Ok(waves::of(&due, heaviest))
+}
+
+/// Requests that nobody granted in time.
+pub fn lapsed(op: &Operator, now: &Now) -> Result<Vec<Vec<RequestId>>, StoreError> {
+    let mut found = Vec::new();
+    let find = FindRequests {
+        states: Some(WAITING.to_vec()),
+        lapsing_by: Some(now.at),
+        ..FindRequests::default()
+    };
+    op.ledger.each_request(&find, &mut |request| {
+        let columns: usize = request.tables.iter().map(|table| table.columns.len()).sum();
+        found.push((request.id, (), columns + REQUEST));
+        Ok(())
+    })?;
+    Ok(waves::cut(found, heaviest()))
 }
 
 /// The target's requests in this state that fit, neighbours by table so that their statements can be merged.
@@ -86,13 +118,17 @@ pub fn of(
     Ok(waves::cut(things, heaviest))
 }
 
-/// Those of one portion that are still in this state.
-pub fn read(op: &Operator, ids: &[RequestId], state: State) -> Result<Vec<Request>, StoreError> {
+/// Those of one portion that are still in one of these states.
+pub fn read(
+    op: &Operator,
+    ids: &[RequestId],
+    states: &[State],
+) -> Result<Vec<Request>, StoreError> {
     let mut found = op.ledger.requests_of(ids)?;
     Ok(ids
         .iter()
         .filter_map(|id| found.remove(id))
-        .filter(|request| request.state == state)
+        .filter(|request| states.contains(&request.state))
         .collect())
 }
 
@@ -107,18 +143,19 @@ mod tests {
     }
 
     #[test]
-    fn who_has_all_the_work_has_all_the_room() {
-        assert_eq!(part(&work(&[("a", 3)]), &"a".into(), HEAVIEST), HEAVIEST);
-        // Nothing was known of it, and nothing of any other.
-        assert_eq!(part(&work(&[]), &"a".into(), HEAVIEST), HEAVIEST);
+    fn who_has_much_of_the_work_has_the_largest_portions() {
+        let of = |work: &[(&str, usize)]| part(&self::work(work), &"a".into(), HEAVIEST);
+        assert_eq!(of(&[("a", 3)]), HEAVIEST);
+        assert_eq!(of(&[("a", 30_000), ("b", 30_000)]), HEAVIEST);
+        assert_eq!(of(&[]), HEAVIEST, "nothing was known of any");
     }
 
     #[test]
     fn each_has_its_part_of_the_room_but_never_too_little() {
         let work = work(&[("a", 9000), ("b", 1000), ("c", 1), ("d", 0)]);
         let of = |name: &str| part(&work, &name.into(), 4000);
-        assert_eq!(["a", "b", "c", "d"].map(of), [3599, 399, 200, 200]);
-        assert_eq!(of("came later"), 800);
+        assert_eq!(["a", "b", "c", "d"].map(of), [4000, 799, 200, 200]);
+        assert_eq!(of("came later"), 1600);
         assert_eq!(part(&work, &"c".into(), 1), 0, "each thing alone");
     }
 }

@@ -13,7 +13,7 @@ use foldhash::{HashMap, HashSet};
 use crate::access::plan::{self, Plan, Settlement, Urgency};
 use crate::access::{
     Ended, Lease, LeaseId, LeaseState, Now, Privilege, Request, RequestId, Standing, State,
-    TargetName, Ttl, waves,
+    TargetName, Ttl,
 };
 use crate::audit::event::EventKind;
 use crate::engines::{Engine, Verb};
@@ -22,7 +22,7 @@ use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
 use super::look::{Observed, distinct, explained};
 use super::target::{Failing, TargetReport};
-use super::{Operator, commit_each, disputes, events};
+use super::{Operator, commit_each, disputes, events, portions};
 
 use evidence::Evidence;
 use record::{Seen, finished, record, told};
@@ -76,7 +76,7 @@ impl Due {
     }
 
     /// The same of these requests alone.
-    fn of(op: &Operator, target: &TargetName, ids: &[RequestId]) -> Result<Self, StoreError> {
+    pub fn of(op: &Operator, target: &TargetName, ids: &[RequestId]) -> Result<Self, StoreError> {
         let find = FindLeases::OfWithSharers(target.clone(), ids.to_vec());
         let leases = op.ledger.leases(&find)?;
         let mut with_leases: Vec<_> = leases.iter().map(|l| l.id.request.clone()).collect();
@@ -126,7 +126,8 @@ impl Due {
         plan::plan(now, &self.leases, &urgency, observed)
     }
 
-    fn due(&self, now: &Now) -> Vec<&Lease> {
+    /// Those of the leases that must end now.
+    pub fn due(&self, now: &Now) -> Vec<&Lease> {
         self.leases
             .iter()
             .filter(|lease| lease.state.is_live() && self.is_due(lease, now))
@@ -161,9 +162,7 @@ pub async fn due(
 ) -> Result<(), Failing> {
     let now = op.now();
     let mut worst: Option<Failing> = None;
-    let due = op.ledger.due_keys(target, &now)?;
-    let heaviest = op.shares.borrow().due(target);
-    for wave in waves::of(&due, heaviest) {
+    for wave in portions::due(op, target, &now)? {
         match take(op, target, engine, report, &wave, &now).await {
             Ok(()) => {}
             Err(Failing::Engine(error)) if error.is_unreachable() => return Err(error.into()),
@@ -357,24 +356,25 @@ fn close_finished(op: &Operator, target: &TargetName) -> Result<(), Failing> {
         .map(|(id, _)| id)
         .collect();
     let mut changes = Vec::new();
-    for request in op.ledger.requests(&FindRequests {
+    let find = FindRequests {
         states: Some(vec![State::Revoking]),
         target: Some(target.clone()),
         ..FindRequests::default()
-    })? {
+    };
+    op.ledger.each_request(&find, &mut |request| {
         // Every live lease of a request that is being revoked is due.
-        if still_due.contains(&request.id) {
-            continue;
+        if !still_due.contains(&request.id) {
+            changes.push(Change {
+                effects: vec![Effect::MoveRequest {
+                    was: request.state,
+                    course: Box::new(finished(request.course(), &now)),
+                    id: request.id,
+                }],
+                events: Vec::new(),
+            });
         }
-        changes.push(Change {
-            effects: vec![Effect::MoveRequest {
-                was: request.state,
-                course: Box::new(finished(request.course(), &now)),
-                id: request.id,
-            }],
-            events: Vec::new(),
-        });
-    }
+        Ok(())
+    })?;
     commit_each(op, &now, &changes)?;
     Ok(())
 }

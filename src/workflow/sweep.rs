@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::access::{Person, RequestId, State, TargetName};
+use crate::access::{Now, Person, Request, RequestId, State, TargetName};
 use crate::audit::event::EventKind;
 use crate::engines::{self, Address, Engine};
 use crate::stores::{Change, Effect, FindRequests, Lock, StoreError};
@@ -342,30 +342,31 @@ async fn lock(op: &Operator, name: &TargetName) -> Result<Option<Box<dyn Lock>>,
 /// Requests that nobody granted in time.
 fn lapse(op: &Operator) -> Result<usize, StoreError> {
     let now = op.now();
-    let over = op.ledger.requests(&FindRequests {
-        states: Some(vec![State::Submitted, State::Pending, State::Approved]),
-        lapsing_by: Some(now.at),
-        ..FindRequests::default()
-    })?;
-    let count = over.len();
-    let changes: Vec<Change> = over
-        .into_iter()
-        .map(|mut request| {
-            let was = request.state;
-            let why = match was {
-                State::Approved => "it was approved, but no grant could be given in time",
-                State::Pending => "nobody approved it in time",
-                _ => "the target could not be looked at in time",
-            };
-            request.state = State::Lapsed;
-            request.ended_at = Some(now.at);
-            request.outcome = Some(why.to_owned());
-            Change {
-                events: events::of_request(EventKind::Lapsed, &op.itself(), &request, Some(why)),
-                effects: vec![Effect::moved(was, &request)],
-            }
-        })
-        .collect();
-    commit_each(op, &now, &changes)?;
+    let mut count = 0;
+    for ids in portions::lapsed(op, &now)? {
+        let over = portions::read(op, &ids, &portions::WAITING)?;
+        count += over.len();
+        let changes: Vec<Change> = over
+            .into_iter()
+            .map(|request| lapsed(op, request, &now))
+            .collect();
+        commit_each(op, &now, &changes)?;
+    }
     Ok(count)
+}
+
+fn lapsed(op: &Operator, mut request: Request, now: &Now) -> Change {
+    let was = request.state;
+    let why = match was {
+        State::Approved => "it was approved, but no grant could be given in time",
+        State::Pending => "nobody approved it in time",
+        _ => "the target could not be looked at in time",
+    };
+    request.state = State::Lapsed;
+    request.ended_at = Some(now.at);
+    request.outcome = Some(why.to_owned());
+    Change {
+        events: events::of_request(EventKind::Lapsed, &op.itself(), &request, Some(why)),
+        effects: vec![Effect::moved(was, &request)],
+    }
 }

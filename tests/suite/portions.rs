@@ -208,10 +208,10 @@ fn many_portions_are_given_and_taken_each_once(server: &Server) {
 
 /// What there is to do on several targets at once shares the room for portions; one alone has all of it.
 fn busy_targets_share_the_room(server: &Server) {
-    let host = Host::new(&[("first", server), ("second", server)]);
+    let host = Host::new(&[("one", server), ("two", server), ("three", server)]);
     let ask = |target: &str| -> Vec<String> {
         let asked = four().into_iter().flat_map(|person| {
-            ["email", "phone"].map(|column| host.ask(&person, target, column, "6s"))
+            ["email", "phone"].map(|column| host.ask(&person, target, column, "8s"))
         });
         asked.collect()
     };
@@ -231,7 +231,7 @@ fn busy_targets_share_the_room(server: &Server) {
         };
         of_target.filter(|event| first_of(event)).count()
     };
-    for (busy, wanted) in [(&["first"][..], 1), (&["first", "second"][..], 2)] {
+    for (busy, wanted) in [(&["one"][..], 1), (&["one", "two", "three"][..], 2)] {
         let ids: Vec<String> = busy.iter().flat_map(|target| ask(target)).collect();
         let before = host.jit.events().len();
         sweep();
@@ -242,7 +242,7 @@ fn busy_targets_share_the_room(server: &Server) {
             assert_eq!(portions(before, "granting", target), wanted, "{target}");
         }
         let before = host.jit.events().len();
-        std::thread::sleep(Duration::from_millis(6200));
+        std::thread::sleep(Duration::from_millis(8200));
         sweep();
         for id in &ids {
             assert_eq!(host.state(id), "ended");
