@@ -24,19 +24,21 @@ pub fn rows() -> Vec<Row> {
             assert_eq!(field.held(), tables * COLUMNS * 5);
             let given = field.keep("given");
             server.stop();
-            let mut costs: [Vec<Cost>; 4] = Default::default();
+            let mut costs: [Vec<Cost>; 5] = Default::default();
             for _ in 0..choice::rounds() {
                 field.restore(&given);
                 costs[0].push(exits(&mut field.sweep(), 5));
                 field.make_due();
                 costs[1].push(exits(&mut field.sweep(), 6));
                 costs[2].push(exits(&mut field.sweep(), 6));
+                field.restore(&given);
+                costs[4].push(exits(&mut field.kill_switch(), 6));
                 field.restore(&approved);
                 too_late(&field);
                 costs[3].push(exits(&mut field.sweep(), 5));
             }
             server.start();
-            let [idle, first, again, lapsed] = costs;
+            let [idle, first, again, lapsed, all] = costs;
             let leases = tables * COLUMNS * 5;
             let words = each.words();
             for (what, ours) in [
@@ -49,6 +51,10 @@ pub fn rows() -> Vec<Row> {
                     again,
                 ),
                 (format!("server down, {leases} lapse, {words}"), lapsed),
+                (
+                    format!("server down, {leases} given, {words}: revoke --everything"),
+                    all,
+                ),
             ] {
                 rows.push(Row {
                     what,
@@ -63,18 +69,21 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-/// The time in which the requests could have been granted is over.
+/// The time in which the requests could have been granted is over, as if it had gone by. The ledger lets nobody say
+/// so, and its rule is put aside for it.
 fn too_late(field: &Field<'_>) {
     let ledger = rusqlite::Connection::open(field.ledger()).expect("the ledger");
+    let law = "SELECT sql FROM sqlite_schema WHERE name = 'requests_stay_themselves'";
+    let law: String = ledger.query_row(law, [], |row| row.get(0)).expect("a law");
     let just_now = jit::workflow::clock::now().at.minus(Ttl::from_secs(1));
     ledger
-        .execute(
-            "UPDATE requests SET lapses_at = ?1 WHERE waits IS NOT NULL",
-            [just_now.millis()],
-        )
-        .expect("an earlier end is lawful");
-    ledger
-        .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        .execute_batch(&format!(
+            "DROP TRIGGER requests_stay_themselves;
+             UPDATE requests SET lapses_at = {} WHERE waits IS NOT NULL;
+             {law};
+             PRAGMA wal_checkpoint(TRUNCATE)",
+            just_now.millis()
+        ))
         .expect("nobody else is there");
     must(&mut Command::new("sync"));
 }

@@ -175,6 +175,12 @@ impl<'s> Field<'s> {
         command
     }
 
+    /// What ends all access at once.
+    pub fn kill_switch(&self) -> Command {
+        let words = ["revoke", "--everything", "--reason", "over", "--yes"];
+        self.shop.jit.command(&root(), &words)
+    }
+
     /// Everybody's submissions, in their mailboxes as they would put them there.
     pub fn ask(&self, each: Each) {
         let all: Vec<TableColumns> = (1..=self.tables)

@@ -186,6 +186,8 @@ async fn everything_of(context: &Context, arguments: &cli::Revoke) -> Result<Exi
     if !arguments.yes {
         say_what_ends(context, &concerned, &selector)?;
     }
+    // There may be many, and what comes now needs the room.
+    drop(concerned);
     let Some(reason) = meant(arguments, "Take it away now?")? else {
         return Ok(Exit::Done);
     };

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::access::{Person, RequestId, State};
+use crate::access::{RequestId, State};
 use crate::failure::{Exit, Failure};
 use crate::stores::DrainedSubmission;
 use crate::ui;
@@ -57,7 +57,7 @@ pub async fn hand_in(context: &Context, act: Act) -> Result<HandedIn> {
                 .hint("jit sweep")
             })?;
             if !outcome.outcome.starts_with("accepted") {
-                return Err(rejected(&outcome, &context.me).into());
+                return Err(rejected(&outcome).into());
             }
             Some(Drained { outcome, report })
         }
@@ -66,7 +66,7 @@ pub async fn hand_in(context: &Context, act: Act) -> Result<HandedIn> {
 }
 
 /// The failure that a rejected submission is.
-pub fn rejected(outcome: &DrainedSubmission, me: &Person) -> Failure {
+fn rejected(outcome: &DrainedSubmission) -> Failure {
     let why = &outcome.outcome;
     // `request k3fq7m2x is denied`, `… is active; …`: not in a state for that.
     let is_in_state = why
@@ -86,7 +86,6 @@ pub fn rejected(outcome: &DrainedSubmission, me: &Person) -> Failure {
         || why.starts_with("there is no ")
         || why.ends_with(" already");
     let exit = if missing { Exit::NoSuch } else { Exit::Refused };
-    let _ = me;
     let failure = Failure::new(exit, format!("rejected: {why}"));
     if of_holds {
         failure.hint("what is held shows in: jit doctor")

@@ -92,7 +92,7 @@ pub const FIRST_VERSION: i64 = 4;
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::Connection;
+    use rusqlite::{Connection, StatementStatus};
 
     use super::super::migrate::in_memory;
     use crate::stores::sqlite::statements as sql;
@@ -107,6 +107,24 @@ mod tests {
             steps.push(row.get(3).unwrap());
         }
         steps
+    }
+
+    #[test]
+    fn a_statement_is_planned_once_and_not_for_each_value() {
+        let connection = in_memory().unwrap();
+        for (name, statement) in [
+            ("request_by_id", sql::REQUEST_BY_ID),
+            ("leases_of", sql::LEASES_OF),
+            ("submission_by_digest", sql::SUBMISSION_BY_DIGEST),
+        ] {
+            let mut asked = connection.prepare(statement).unwrap();
+            for id in ["one", "another", "third"] {
+                assert!(!asked.exists([id]).unwrap());
+                asked.clear_bindings();
+            }
+            let again = asked.get_status(StatementStatus::RePrepare);
+            assert_eq!(again, 0, "{name}");
+        }
     }
 
     /// No statement reads a table that grows from end to end, but for the lists that people ask for with a limit.
@@ -310,11 +328,11 @@ mod tests {
             ),
             (
                 sql::WORK_DUE,
-                "SEARCH leases USING COVERING INDEX leases_by_expiry (target=? AND expires_at<?)",
+                "SEARCH leases USING INDEX leases_by_expiry (target=? AND expires_at<?)",
             ),
             (
                 sql::WORK_DUE,
-                "SEARCH leases USING COVERING INDEX leases_by_boot (target=? AND boot=? AND boot_due<?)",
+                "SEARCH leases USING INDEX leases_by_boot (target=? AND boot=? AND boot_due<?)",
             ),
             (
                 sql::WORK_DUE,

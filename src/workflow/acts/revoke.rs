@@ -46,17 +46,20 @@ pub fn by_selector(
         return Ok(Err(Rejection::new("only admins may revoke by selector")));
     }
     let open: Vec<State> = State::ALL.into_iter().filter(|s| !s.is_final()).collect();
-    let found = op.ledger.requests(&FindRequests {
+    let find = FindRequests {
         states: Some(open),
         target: selector.target.clone(),
         ..FindRequests::default()
-    })?;
+    };
     let mut accepted = Accepted::default();
     let mut ended = 0;
-    for request in found.into_iter().filter(|request| selector.fits(request)) {
-        ended += 1;
-        end(&mut accepted.change, incoming, request, reason);
-    }
+    op.ledger.each_request(&find, &mut |request| {
+        if selector.fits(&request) {
+            ended += 1;
+            end(&mut accepted.change, incoming, request, reason);
+        }
+        Ok(())
+    })?;
     let number = op
         .ledger
         .holds(true)?
