@@ -3,11 +3,16 @@
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, chown};
 
+use jit::access::{ColumnName, TableColumns, TableName, Ttl};
+use jit::stores::mailbox::LARGEST_SUBMISSION;
+use jit::workflow::submission::{Act, AskAct, Submission};
+
 use crate::choice;
 use crate::measure::cost;
 use crate::support::people::{alice, cron, mallory};
 use crate::support::postgres;
 use crate::support::shop::Shop;
+use crate::sweep::drop_in;
 use crate::table::{Goal, Row};
 
 pub fn rows() -> Vec<Row> {
@@ -50,5 +55,57 @@ pub fn rows() -> Vec<Row> {
             goal: Goal::None,
         });
     }
+    rows.push(large(&Shop::on(&server), &calm));
     rows
+}
+
+/// Submissions as large as they may be, of as many columns as a request may name.
+fn large(flooded: &Shop<'_>, calm: &Shop<'_>) -> Row {
+    let own = flooded
+        .jit
+        .path("var/lib/jit/inbox")
+        .join(mallory().uid.to_string());
+    let columns: Vec<ColumnName> = (0..1000)
+        .map(|n| ColumnName::from(format!("{n:054}")))
+        .collect();
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 0..choice::rounds().min(3) {
+        for n in 0..1000 {
+            let submission = Submission {
+                v: 1,
+                nonce: format!("{round:016}{n:016}"),
+                act: Act::Request(AskAct {
+                    target: "shop".into(),
+                    tables: vec![TableColumns {
+                        table: TableName::new(flooded.schema(), "customers"),
+                        columns: columns.clone(),
+                    }],
+                    ttl: Ttl::from_secs(3600),
+                    reason: "a flood".into(),
+                    purpose: None,
+                    ticket: None,
+                    extends: None,
+                }),
+            };
+            let bytes = serde_json::to_vec(&submission).expect("plain data");
+            assert!(
+                (55 * 1024..LARGEST_SUBMISSION).contains(&bytes.len()),
+                "{}",
+                bytes.len()
+            );
+            drop_in(&own, &mallory(), &format!("{n:06}"), &bytes);
+        }
+        for (shop, side) in [(flooded, &mut ours), (calm, &mut theirs)] {
+            let id = shop.ask(&alice(), "email", "1h", &["--purpose", "support"]);
+            side.push(cost(&mut shop.jit.command(&cron(), &["sweep"])));
+            assert_eq!(shop.state(&id), "active", "a flood delays nobody else");
+        }
+    }
+    Row {
+        what: "sweep, 1000 submissions of 1,000 columns of one flooder".into(),
+        against: "without them".into(),
+        ours,
+        theirs,
+        goal: Goal::None,
+    }
 }

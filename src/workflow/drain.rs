@@ -61,27 +61,22 @@ pub async fn drain(
         recognise_all(op, &mut drained)?;
     }
     let histories = Histories::default();
-    let mut read: Vec<(Urgency, Deposit, Result<Submission, String>)> = Vec::new();
+    let mut found: Vec<(Urgency, Deposit)> = Vec::new();
     for deposit in op.inbox.deposits(PER_PERSON)? {
         if let Whose::Mine(person) = whose
             && deposit.person.uid != person.uid
         {
             continue;
         }
-        let submission = match &deposit.content {
-            Content::Bytes(bytes) => Submission::read(bytes).map_err(|error| error.to_string()),
-            Content::Unacceptable(why) => Err(why.clone()),
-        };
-        let urgency = submission
-            .as_ref()
-            .map_or(Urgency::Takes, |submission| submission.act.urgency());
-        read.push((urgency, deposit, submission));
+        // It is read again when its turn comes: all of them at once would need several times the room.
+        let urgency = read(&deposit).map_or(Urgency::Takes, |submission| submission.act.urgency());
+        found.push((urgency, deposit));
     }
     // A stable sort: within one urgency they stay in the inbox's fair order.
-    read.sort_by_key(|(urgency, ..)| *urgency);
-    let all = read.len();
+    found.sort_by_key(|(urgency, ..)| *urgency);
+    let all = found.len();
     let mut told = (Instant::now(), 0);
-    for (place, (urgency, deposit, submission)) in read.into_iter().enumerate() {
+    for (place, (urgency, deposit)) in found.into_iter().enumerate() {
         if started.elapsed() > LONGEST {
             drained.left = all - place;
             break;
@@ -101,6 +96,7 @@ pub async fn drain(
         }
         // Targets go on with their revokes in between.
         tokio::task::yield_now().await;
+        let submission = read(&deposit);
         match one(op, &deposit, submission.as_ref(), &histories, &mut drained) {
             Ok(()) => {}
             Err(error @ (StoreError::Unwritable { .. } | StoreError::Busy { .. })) => {
@@ -110,6 +106,13 @@ pub async fn drain(
         }
     }
     Ok(drained)
+}
+
+fn read(deposit: &Deposit) -> Result<Submission, String> {
+    match &deposit.content {
+        Content::Bytes(bytes) => Submission::read(bytes).map_err(|error| error.to_string()),
+        Content::Unacceptable(why) => Err(why.clone()),
+    }
 }
 
 /// One deposit: commit its effect with its digest, then take it out of the inbox.
