@@ -3,6 +3,7 @@
 //! Each pair is measured in turns, side by side, in one run; the table shows medians, and the median of each pair's
 //! ratio.
 
+mod catalog;
 mod choice;
 mod flood;
 mod history;
@@ -24,7 +25,7 @@ use table::Row;
 type Group = fn() -> Vec<Row>;
 
 fn main() {
-    let groups: [(&str, Group); 8] = [
+    let groups: [(&str, Group); 9] = [
         ("start", start::rows),
         ("trail", trail::rows),
         ("policies", policies::rows),
@@ -32,6 +33,7 @@ fn main() {
         ("flood", flood::rows),
         ("history", history::rows),
         ("outage", outage::rows),
+        ("catalog", catalog::rows),
         ("sweep", sweep::rows),
     ];
     let mut rows = Vec::new();

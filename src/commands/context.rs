@@ -272,7 +272,7 @@ impl Context {
                         continue;
                     }
                     if let Ok(mut engine) = engines::connect(address).await
-                        && let Ok(catalog) = engine.catalog().await
+                        && let Ok(catalog) = engine.catalog(&op.rules.book.tables(name)).await
                     {
                         known.insert(name.clone(), catalog);
                     }

@@ -412,7 +412,7 @@ async fn examine(
     address: &Address,
     engine: &mut dyn Engine,
 ) -> Result<Vec<Line>, engines::EngineError> {
-    let catalog = engine.catalog().await?;
+    let catalog = engine.catalog(&context.rules().book.tables(name)).await?;
     let needs = setup::needs(
         context.rules(),
         name,

@@ -29,7 +29,7 @@ async fn check(context: &Context, live: bool) -> Result<Exit> {
     if live {
         for (name, address) in &context.rules().targets {
             let mut engine = engines::connect(address).await?;
-            let catalog = engine.catalog().await?;
+            let catalog = engine.catalog(&context.rules().book.tables(name)).await?;
             problems.extend(live_problems(context, name, &catalog));
         }
     }

@@ -66,7 +66,7 @@ pub async fn run(context: &Context, arguments: &cli::Setup) -> Result<Exit> {
         }
         connected => connected?,
     };
-    let catalog = engine.catalog().await?;
+    let catalog = engine.catalog(&context.rules().book.tables(&name)).await?;
     let ledger = match &context.reach {
         Reach::Operator(op) => Some(op.ledger.id().clone()),
         Reach::Mailbox(_) => None,

@@ -19,7 +19,7 @@ use crate::access::arrival::{Ask, Survey};
 use crate::access::plan::RevokeStep;
 use crate::access::{
     ColumnName, Grantee, LedgerId, Privilege, PrivilegeKey, RequestId, ServerIdentity, ShortText,
-    Standing, TableName,
+    Standing, TableName, TablePattern,
 };
 
 pub use address::{Address, Dialect};
@@ -137,7 +137,9 @@ pub trait Engine {
     fn sql(&self, verb: Verb, privileges: &[Privilege]) -> String;
 
     /// Tables and columns that can be leased, without the system's own. For globs, pickers and `check --live`.
-    async fn catalog(&mut self) -> Result<Catalog, EngineError>;
+    /// Those of these patterns are among them; others may be too, for MySQL and MariaDB show only what our account may
+    /// give anyhow.
+    async fn catalog(&mut self, of: &[TablePattern]) -> Result<Catalog, EngineError>;
 
     /// Looks at the target for each ask, in one go. Changes nothing.
     async fn survey(&mut self, asks: &[Ask]) -> Result<Vec<Survey>, EngineError>;

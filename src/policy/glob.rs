@@ -10,6 +10,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer};
 
+use crate::access::pattern::{self, NamePattern, TablePattern};
 use crate::access::syntax::{self, TypedColumns};
 
 /// Whether letters of either case are the same letter.
@@ -151,6 +152,19 @@ impl Glob {
         }
     }
 
+    /// What a catalog is asked for. `?` becomes `%`: a server may count bytes where this counts characters, and whoever
+    /// asks matches again.
+    fn for_catalog(&self) -> NamePattern {
+        let Some(tokens) = &self.tokens else {
+            return NamePattern::Exact(self.text.clone());
+        };
+        let of = |token: &Token| match token {
+            Token::Char(c) => pattern::escaped(c.encode_utf8(&mut [0; 4])),
+            Token::One | Token::Many => "%".to_owned(),
+        };
+        NamePattern::Like(tokens.iter().map(of).collect())
+    }
+
     /// A name that matches: the shortest, with `filler` for each `*` and its first letter for each `?`.
     pub fn sample(&self, filler: &str) -> String {
         let Some(tokens) = &self.tokens else {
@@ -266,6 +280,14 @@ impl TableGlob {
     pub fn matches(&self, table: &crate::access::TableName) -> bool {
         self.schema.matches(&table.schema, Case::Exact)
             && self.table.matches(&table.table, Case::Exact)
+    }
+
+    /// What a catalog is asked for, so that all tables that match are among the answers.
+    pub fn for_catalog(&self) -> TablePattern {
+        TablePattern {
+            schema: self.schema.for_catalog(),
+            table: self.table.for_catalog(),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What could be had: columns that policies protect, and what a person may ask for.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::Directory;
@@ -7,7 +9,9 @@ use super::approvals;
 use super::book::{Book, Policy};
 use super::glob::Case;
 use super::index::Ruling;
-use crate::access::{ColumnName, Sessions, ShortText, TableName, TargetName, Ttl, Usage};
+use crate::access::{
+    ColumnName, Sessions, ShortText, TableName, TablePattern, TargetName, Ttl, Usage,
+};
 
 /// A column of a catalog, and the policy that rules it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -70,6 +74,17 @@ impl Book {
             });
         }
         protected
+    }
+
+    /// The tables that a target's policies may be about, for asking its catalog.
+    pub fn tables(&self, target: &TargetName) -> Vec<TablePattern> {
+        let of_target = self
+            .policies()
+            .iter()
+            .filter(|policy| policy.target == *target);
+        let patterns: BTreeSet<TablePattern> =
+            of_target.map(|policy| policy.table.for_catalog()).collect();
+        patterns.into_iter().collect()
     }
 
     /// What `setup` and `doctor` must provide for on a target.

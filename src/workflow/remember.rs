@@ -69,7 +69,7 @@ pub async fn remember_columns(
     name: &TargetName,
     engine: &mut dyn Engine,
 ) -> Result<(), Failing> {
-    let catalog = engine.catalog().await?;
+    let catalog = engine.catalog(&op.rules.book.tables(name)).await?;
     let mut columns: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for protected in op
         .rules

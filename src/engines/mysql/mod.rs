@@ -95,7 +95,7 @@ impl Engine for Mysql {
         }
     }
 
-    async fn catalog(&mut self) -> Result<Catalog, EngineError> {
+    async fn catalog(&mut self, _of: &[TablePattern]) -> Result<Catalog, EngineError> {
         observe::catalog(&mut self.link).await
     }
 

@@ -129,8 +129,8 @@ impl Engine for Postgres {
         render::one(verb, privileges).unwrap_or_else(|bad| format!("-- not sent: {bad}"))
     }
 
-    async fn catalog(&mut self) -> Result<Catalog, EngineError> {
-        self.reading(async |link, _| observe::catalog(link).await)
+    async fn catalog(&mut self, of: &[TablePattern]) -> Result<Catalog, EngineError> {
+        self.reading(async |link, _| observe::catalog(link, of).await)
             .await
     }
 

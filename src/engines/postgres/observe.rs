@@ -5,12 +5,14 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::access::privilege::{Named, Thing};
-use crate::access::{ColumnName, Grantee, Privilege, PrivilegeKey, Standing, TableName};
+use crate::access::{
+    ColumnName, Grantee, NamePattern, Privilege, PrivilegeKey, Standing, TableName, TablePattern,
+};
 use crate::engines::{Catalog, EngineError};
 
 use super::identities::{self, Entry, Spot};
 use super::identity::{get, text};
-use super::link::Link;
+use super::link::{Link, Parameter};
 
 const STANDING_COLUMNS: &str = include_str!("sql/standing_columns.sql");
 const STANDING_SCHEMAS: &str = include_str!("sql/standing_schemas.sql");
@@ -18,6 +20,9 @@ const CATALOG: &str = include_str!("sql/catalog.sql");
 const STRAYS_COLUMNS: &str = include_str!("sql/strays_columns.sql");
 const STRAYS_SCHEMAS: &str = include_str!("sql/strays_schemas.sql");
 const GRANTOR: &str = include_str!("sql/grantor.sql");
+
+/// With more patterns than this, looking at every table's columns costs less than matching every table with them.
+const PATTERNS: usize = 100;
 
 /// How each privilege stands, by identity, in the order given.
 pub async fn standings(
@@ -159,8 +164,29 @@ fn everybody() -> Grantee {
 }
 
 /// Everything that can be leased, system schemas aside.
-pub async fn catalog(link: &Link) -> Result<Catalog, EngineError> {
-    link.ask("catalog", CATALOG, Vec::new())
+pub async fn catalog(link: &Link, of: &[TablePattern]) -> Result<Catalog, EngineError> {
+    let (mut schemas, mut tables) = (Vec::new(), Vec::new());
+    let mut likes = Vec::new();
+    for pattern in of {
+        match (&pattern.schema, &pattern.table) {
+            (NamePattern::Exact(schema), NamePattern::Exact(table)) => {
+                schemas.push(schema.as_str());
+                tables.push(table.as_str());
+            }
+            (schema, table) => likes.push((schema.like(), table.like())),
+        }
+    }
+    if likes.len() > PATTERNS {
+        likes = vec![("%".to_owned(), "%".to_owned())];
+    }
+    let (schemas_like, tables_like): (Vec<String>, Vec<String>) = likes.into_iter().unzip();
+    let parameters: Vec<Parameter<'_>> = vec![
+        (&schemas, Type::TEXT_ARRAY),
+        (&tables, Type::TEXT_ARRAY),
+        (&schemas_like, Type::TEXT_ARRAY),
+        (&tables_like, Type::TEXT_ARRAY),
+    ];
+    link.ask("catalog", CATALOG, parameters)
         .await?
         .iter()
         .map(|row| {

@@ -1,6 +1,7 @@
 //! What is told before anybody approves.
 
-use jit::access::SurveyProblem;
+use jit::access::{SurveyProblem, TablePattern};
+use jit::policy::glob::TableGlob;
 
 use super::*;
 use crate::support::on_each_postgres;
@@ -17,6 +18,7 @@ on_each_postgres!(
     all_columns_that_will_be_readable_are_shown,
     what_an_approver_may_not_expect_is_said,
     the_catalog_lists_what_can_be_leased,
+    a_catalog_of_patterns_has_what_they_match_and_little_else,
 );
 
 fn problems(shop: &mut Shop, login: &Login, of: TableColumns) -> Vec<SurveyProblem> {
@@ -354,7 +356,7 @@ fn the_catalog_lists_what_can_be_leased(server: &Server) {
     );
     let catalog = shop
         .runtime
-        .block_on(shop.engine.catalog())
+        .block_on(shop.engine.catalog(&[TablePattern::any()]))
         .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(
         catalog,
@@ -366,4 +368,54 @@ fn the_catalog_lists_what_can_be_leased(server: &Server) {
             (TableName::new("app", "v"), vec![column("one")]),
         ]
     );
+}
+
+fn a_catalog_of_patterns_has_what_they_match_and_little_else(server: &Server) {
+    let mut shop = Shop::open(server);
+    let odd = [
+        "cust_mers",
+        "custXmers",
+        "cust%",
+        "back\\slash",
+        "Été",
+        "nothing",
+    ];
+    for name in odd {
+        shop.as_owner(&format!("CREATE TABLE app.\"{name}\" (a int)"));
+    }
+    let mut catalog = |of: &[TablePattern]| {
+        let found = shop.runtime.block_on(shop.engine.catalog(of));
+        found.unwrap_or_else(|error| panic!("{error}"))
+    };
+    let all = catalog(&[TablePattern::any()]);
+    assert_eq!(all.len(), odd.len() + 1);
+    assert_eq!(catalog(&[]), []);
+    let mut patterns = Vec::new();
+    for (text, count) in [
+        ("app.customers", 1),
+        ("app.cust_*", 1),
+        ("app.*mers", 3),
+        ("*.cust*", 4),
+        ("app.\"cust%\"", 1),
+        ("app.`back\\slash`", 1),
+        ("ap?.\"Été\"", 1),
+        ("app.Customers", 0),
+        ("other.*", 0),
+    ] {
+        let glob = TableGlob::parse(text).unwrap();
+        let pattern = glob.for_catalog();
+        let mut wanted = all.clone();
+        wanted.retain(|(table, _)| glob.matches(table));
+        assert_eq!(wanted.len(), count, "{text}");
+        assert_eq!(catalog(std::slice::from_ref(&pattern)), wanted, "{text}");
+        patterns.push(pattern);
+    }
+    let mut wanted = all.clone();
+    wanted.retain(|(table, _)| table.table != "nothing");
+    assert_eq!(catalog(&patterns), wanted);
+    let many: Vec<TablePattern> = (0..200)
+        .map(|n| TableGlob::parse(&format!("app.x{n}*")).unwrap())
+        .map(|glob| glob.for_catalog())
+        .collect();
+    assert_eq!(catalog(&many), all, "so many are not told apart");
 }
