@@ -25,6 +25,7 @@ use table::Row;
 type Group = fn() -> Vec<Row>;
 
 fn main() {
+    measure::run_if_small();
     let groups: [(&str, Group); 9] = [
         ("start", start::rows),
         ("trail", trail::rows),

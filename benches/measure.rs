@@ -7,6 +7,7 @@ use std::time::Instant;
 use wait4::Wait4;
 
 use crate::support::Server;
+use crate::support::process::around;
 
 /// What one run cost.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,32 +29,75 @@ pub fn cost(command: &mut Command) -> Cost {
 }
 
 /// The same for a command whose exit code is to be another one.
+///
+/// A small process of our own runs it: a peak that the kernel tells of a child has that of its parent in it, from
+/// before the child's program began, and ours grows while it looks at what was done.
 #[track_caller]
 pub fn exits(command: &mut Command, code: i32) -> Cost {
     // Not a pipe: nobody reads it while the clock runs.
     let said = tempfile::tempfile().expect("a file for what it says");
-    let begun = Instant::now();
-    let mut child = command
+    let seen = tempfile::NamedTempFile::new().expect("a file for what it cost");
+    let mut small = Command::new(std::env::current_exe().expect("we run"));
+    small.arg(SMALL).arg(seen.path());
+    let mut small = around(small, command);
+    if let Some(folder) = command.get_current_dir() {
+        small.current_dir(folder);
+    }
+    let ended = small
         .stdin(Stdio::null())
         .stdout(said.try_clone().expect("a file"))
         .stderr(said.try_clone().expect("a file"))
-        .spawn()
+        .status()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let end = child.wait4().expect("our own child");
-    let wall = begun.elapsed().as_secs_f64();
+    let numbers = fs::read_to_string(seen.path()).expect("our own file");
+    let numbers: Vec<f64> = numbers
+        .split(' ')
+        .map_while(|number| number.parse().ok())
+        .collect();
+    let [ended_with, wall, cpu, peak] = numbers[..] else {
+        panic!("{command:?} was not measured, {ended}: {}", words(said));
+    };
     assert_eq!(
-        end.status.code(),
-        Some(code),
+        ended_with as i32,
+        code,
         "{command:?} ended otherwise: {}",
         words(said)
     );
     Cost {
         wall,
-        cpu: (end.rusage.utime + end.rusage.stime).as_secs_f64(),
-        // Bytes, whatever the system counts in.
-        peak: end.rusage.maxrss,
+        cpu,
+        peak: peak as u64,
         server: 0.0,
     }
+}
+
+/// What our own program is called with where it is to be that small process.
+const SMALL: &str = "--small";
+
+/// Runs what the arguments of this process say, where it is the small one, and never returns then.
+pub fn run_if_small() {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_none_or(|first| first != SMALL) {
+        return;
+    }
+    let (seen, program) = (arguments.next(), arguments.next());
+    let (Some(seen), Some(program)) = (seen, program) else {
+        panic!("{SMALL} FILE PROGRAM ARGUMENTS");
+    };
+    let mut command = Command::new(&program);
+    command.args(arguments).stdin(Stdio::null());
+    let begun = Instant::now();
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program:?}: {error}"));
+    let end = child.wait4().expect("our own child");
+    let wall = begun.elapsed().as_secs_f64();
+    let code = end.status.code().unwrap_or(-1);
+    let cpu = (end.rusage.utime + end.rusage.stime).as_secs_f64();
+    // Bytes, whatever the system counts in.
+    let peak = end.rusage.maxrss;
+    fs::write(seen, format!("{code} {wall} {cpu} {peak}")).expect("the file that was named");
+    std::process::exit(0);
 }
 
 /// The same, with what the server worked meanwhile.

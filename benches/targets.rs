@@ -1,5 +1,6 @@
 //! Twenty targets of which one does not answer.
 
+use std::io::BufRead;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -128,10 +129,16 @@ fn lease(host: &Host<'_>, names: &[String], columns: usize) {
 
 /// When the last of the leases was seen gone, in seconds since 1970.
 fn last_revoked(host: &Host<'_>) -> f64 {
-    let events = host.jit.events();
-    let mut revoked = events.iter().filter(|event| event["event"] == "revoked");
-    let at = revoked.next_back().expect("some were")["ended_at"].clone();
-    let at: jit::access::At = serde_json::from_value(at).expect("an instant");
+    let trail = std::fs::File::open(host.jit.audit()).expect("the trail");
+    let revoked = std::io::BufReader::new(trail)
+        .lines()
+        .map(|line| line.expect("text"))
+        .filter(|line| line.contains("\"event\":\"revoked\""))
+        .last()
+        .expect("some were");
+    let event: serde_json::Value = serde_json::from_str(&revoked).expect("an event");
+    let at: jit::access::At =
+        serde_json::from_value(event["ended_at"].clone()).expect("an instant");
     at.millis() as f64 / 1000.0
 }
 
