@@ -366,8 +366,35 @@ fn what_no_server_wants_signed_is_an_error() {
     }
 }
 
+/// The same for somebody who greets with parsec itself, and gives no challenge that is meant for it.
+#[test]
+fn parsec_is_not_signed_under_the_greetings_challenge() {
+    let (port, heard) = answers(Kind::Mariadb, Some("parsec"), b"\x01P\0eight by".to_vec());
+    let url = format!("mysql://jit@127.0.0.1:{port}/?sslmode=prefer");
+    let mut address = Address::parse(&url).expect("a url");
+    address.password = PasswordSource::Command(vec!["echo".into(), "sesame".into()]);
+    match connect(&address).map(drop) {
+        Err(EngineError::Unreachable { why, .. }) => {
+            assert!(why.contains("does not speak the protocol"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    heard.join().expect("the listener");
+}
+
 /// Somebody who greets as a server does, asks for the password by that plugin, and keeps what comes.
 fn listens(kind: Kind, plugin: &'static str) -> (u16, std::thread::JoinHandle<Vec<u8>>) {
+    let plugin = plugin.as_bytes();
+    let ask = [b"\xfe".as_slice(), plugin, b"\0", &[7; 20], b"\0"].concat();
+    answers(kind, None, ask)
+}
+
+/// Somebody who greets as a server does, perhaps with another plugin, answers that, and keeps what comes.
+fn answers(
+    kind: Kind,
+    plugin: Option<&str>,
+    answer: Vec<u8>,
+) -> (u16, std::thread::JoinHandle<Vec<u8>>) {
     use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, TcpStream};
     let genuine = match kind {
@@ -375,14 +402,25 @@ fn listens(kind: Kind, plugin: &'static str) -> (u16, std::thread::JoinHandle<Ve
         Kind::Mariadb | Kind::Postgres => mariadb::shared(),
     };
     let mut there = TcpStream::connect((genuine.host(), genuine.port())).expect("a server");
-    let mut greeting = vec![0; 4];
-    there.read_exact(&mut greeting).expect("a header");
-    let mut body = vec![0; usize::from(greeting[0])];
+    let mut header = [0; 4];
+    there.read_exact(&mut header).expect("a header");
+    let mut body = vec![0; usize::from(header[0])];
     there.read_exact(&mut body).expect("a greeting");
     // Without the offer of TLS: that is what somebody in between would do.
     let flags = body.iter().position(|byte| *byte == 0).expect("a version") + 1 + 4 + 8 + 1;
     body[flags + 1] &= !0x08;
-    greeting.extend(body);
+    if let Some(plugin) = plugin {
+        assert_eq!(body.pop(), Some(0), "a plugin's name is its end");
+        let before = body
+            .iter()
+            .rposition(|byte| *byte == 0)
+            .expect("a challenge");
+        body.truncate(before + 1);
+        body.extend(plugin.as_bytes());
+        body.push(0);
+        header[0] = u8::try_from(body.len()).expect("it is short");
+    }
+    let greeting = [header.as_slice(), &body].concat();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let heard = std::thread::spawn(move || {
@@ -391,18 +429,10 @@ fn listens(kind: Kind, plugin: &'static str) -> (u16, std::thread::JoinHandle<Ve
         let mut heard = vec![0; 4096];
         let count = client.read(&mut heard).expect("its answer");
         heard.truncate(count);
-        let ask = [
-            b"\xfe".as_slice(),
-            plugin.as_bytes(),
-            b"\0",
-            &[7; 20],
-            b"\0",
-        ]
-        .concat();
-        let mut packet = (ask.len() as u32).to_le_bytes();
-        packet[3] = 2;
+        let mut header = (answer.len() as u32).to_le_bytes();
+        header[3] = 2;
         client
-            .write_all(&[packet.as_slice(), &ask].concat())
+            .write_all(&[header.as_slice(), &answer].concat())
             .expect("it listens");
         let mut rest = Vec::new();
         let _ = client.read_to_end(&mut rest);
