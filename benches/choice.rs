@@ -31,13 +31,13 @@ pub fn kinds() -> Vec<Kind> {
 }
 
 /// `SIZE=1` is the smallest alone, `SIZE=3` the largest alone.
-pub fn sizes<T: Copy>(all: [T; 3]) -> Vec<T> {
+pub fn sizes<T>(all: [T; 3]) -> Vec<T> {
     match std::env::var("SIZE")
         .ok()
         .and_then(|size| size.parse::<usize>().ok())
     {
-        Some(size @ 1..=3) => vec![all[size - 1]],
-        _ => all.to_vec(),
+        Some(size @ 1..=3) => all.into_iter().skip(size - 1).take(1).collect(),
+        _ => all.into(),
     }
 }
 

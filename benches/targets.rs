@@ -14,9 +14,7 @@ use crate::sweep::expire;
 use crate::table::{Goal, Row};
 
 /// Columns of each target's table.
-const COLUMNS: usize = 200;
-/// How many people have each column that is leased.
-const PEOPLE: usize = 5;
+const COLUMNS: usize = 1_000;
 
 const POLICY: &str = r"
 version: 1
@@ -50,23 +48,25 @@ pub fn rows() -> Vec<Row> {
         "  dead:\n    url: postgres://jit_admin@127.0.0.1:{}/shop\n    password: {{file: '{{dir}}/secrets/shop'}}\n",
         hole.address.port()
     ));
-    choice::sizes([10, 100, 1_000])
+    // People, and columns of each of them. A request goes as a whole: the last has one a target.
+    choice::sizes([vec![(5, 2)], vec![(5, 20)], vec![(5, 200), (1, 1_000)]])
         .into_iter()
-        .flat_map(|leases| sized(&host, &names, [&without, &with], leases))
+        .flatten()
+        .flat_map(|each| sized(&host, &names, [&without, &with], each))
         .collect()
 }
 
-/// So many leases a target.
 fn sized(
     host: &Host<'_>,
     names: &[String],
     [without, with]: [&[String]; 2],
-    leases: usize,
+    (people, columns): (usize, usize),
 ) -> Vec<Row> {
+    let leases = people * columns;
     let mut sides: [Vec<Cost>; 4] = Default::default();
     for _ in 0..choice::rounds() {
         for (blocks, dead, side) in [(without, false, 0), (with, true, 2)] {
-            lease(host, names, leases / PEOPLE);
+            lease(host, names, people, columns);
             host.configure(blocks);
             // Whether it is dead is known from the sweeps before, as it is a minute after it died.
             quiet(host, dead);
@@ -91,14 +91,14 @@ fn sized(
     let all = names.len() * leases;
     vec![
         Row {
-            what: format!("20 targets, 1 dead: until {all} are taken"),
+            what: format!("20 targets, 1 dead: until {all} of {people} each are taken"),
             against: "the 19 alone".into(),
             ours: last,
             theirs: alone,
             goal: Goal::AtMost(1.3),
         },
         Row {
-            what: format!("20 targets, 1 dead, {all} due: until the sweep ends"),
+            what: format!("20 targets, 1 dead, {all} of {people} each: until the sweep ends"),
             against: "the 19 alone".into(),
             ours: whole,
             theirs: alone_whole,
@@ -115,13 +115,14 @@ fn quiet(host: &Host<'_>, dead: bool) {
     exits(&mut sweep(host), if dead { 5 } else { 0 });
 }
 
-fn lease(host: &Host<'_>, names: &[String], columns: usize) {
+fn lease(host: &Host<'_>, names: &[String], people: usize, columns: usize) {
     let columns: Vec<String> = (1..=columns).map(|n| format!("c{n}")).collect();
     let columns = format!("public.t:{}", columns.join(","));
     for name in names {
-        for person in [alice(), bob(), mallory(), carol(), dave()] {
+        let all = [alice(), bob(), mallory(), carol(), dave()];
+        for person in &all[..people] {
             let ask = ["request", name, &columns, "--for", "1h", "--reason", "many"];
-            host.jit(&person, &ask).ok();
+            host.jit(person, &ask).ok();
         }
     }
     quiet(host, false);

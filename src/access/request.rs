@@ -218,6 +218,15 @@ pub struct Request {
 }
 
 impl Request {
+    /// Without what only its GRANT needs, which is most of it. For looking at, and never to be saved.
+    pub fn for_taking(mut self) -> Self {
+        self.privileges = Vec::new();
+        self.caveats = Vec::new();
+        self.sql = Vec::new();
+        self.will_read = Vec::new();
+        self
+    }
+
     pub fn course(&self) -> Course {
         Course {
             state: self.state,

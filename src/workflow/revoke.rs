@@ -81,8 +81,11 @@ impl Due {
         let leases = op.ledger.leases(&find)?;
         let mut with_leases: Vec<_> = leases.iter().map(|l| l.id.request.clone()).collect();
         with_leases.dedup();
+        let requests = op.ledger.requests_of(&with_leases)?.into_iter();
         Ok(Self {
-            requests: op.ledger.requests_of(&with_leases)?,
+            requests: requests
+                .map(|(id, request)| (id, request.for_taking()))
+                .collect(),
             leases,
             portion: Some(ids.iter().cloned().collect()),
         })
@@ -236,6 +239,8 @@ async fn take(
         Err(error) => return Err(error),
     }
     let plan = due.plan(now, &observed);
+    // Other targets go on while this one waits, and need the room.
+    drop(observed);
     let reports = engine.revoke(&plan.steps).await;
     report.ended(&reports);
     failpoint::reach("revoke-sent");
