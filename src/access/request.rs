@@ -55,6 +55,9 @@ impl State {
         Self::Failed,
     ];
 
+    /// A request still waits for its GRANT, and may lapse.
+    pub const WAITING: [Self; 3] = [Self::Submitted, Self::Pending, Self::Approved];
+
     /// The whole table of moves. The ledger's schema holds the same rows, and a test compares them.
     ///
     /// Beyond the contract's list, `submitted` may be cancelled, denied (by a kill switch) or lapse: a target

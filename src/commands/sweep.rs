@@ -375,7 +375,7 @@ fn write_metrics(op: &Operator, report: &SweepReport, path: &Path) -> Result<()>
     let pending = op
         .ledger
         .requests(&FindRequests {
-            states: Some(vec![State::Submitted, State::Pending, State::Approved]),
+            states: Some(State::WAITING.to_vec()),
             ..FindRequests::default()
         })?
         .len();

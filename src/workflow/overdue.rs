@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::{HashSet, HashSetExt};
+use foldhash::HashSet;
 
-use crate::access::{Ended, Lease, Now, Request, RequestId, State, TargetName};
+use crate::access::{Ended, Lease, Now, PrivilegeKey, Request, RequestId, State, TargetName};
 use crate::audit::event::EventKind;
 use crate::engines::Engine;
-use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
+use crate::stores::{Change, Effect, FindLeases, StoreError};
 
 use super::sweep::SweepReport;
 use super::target::{Overdue, TargetReport};
@@ -113,20 +113,12 @@ pub fn still_due(
     now: &Now,
     why: &str,
 ) -> Result<Vec<Overdue>, StoreError> {
-    let mut revoking = HashSet::new();
-    let find = FindRequests {
-        states: Some(vec![State::Revoking]),
-        target: Some(name.clone()),
-        ..FindRequests::default()
-    };
-    op.ledger.each_request(&find, &mut |request| {
-        revoking.insert(request.id);
-        Ok(())
-    })?;
+    let due: HashSet<(RequestId, PrivilegeKey)> =
+        op.ledger.due_keys(name, now)?.into_iter().collect();
     let mut report = TargetReport::new(name);
     let find = FindLeases::DueWithSharers(name.clone(), now.clone());
     op.ledger.each_lease(&find, &mut |lease| {
-        if lease.is_due(now) || revoking.contains(&lease.id.request) {
+        if due.contains(&(lease.id.request.clone(), lease.key())) {
             report.trouble(&lease, why, now.at);
         }
         Ok(())

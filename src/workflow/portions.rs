@@ -4,13 +4,11 @@
 use foldhash::HashMap;
 
 use crate::access::waves::{self, HEAVIEST, REQUEST};
-use crate::access::{Now, Request, RequestId, State, TargetName};
+use crate::access::{Now, Request, RequestId, State, TableColumns, TargetName};
 use crate::stores::{FindRequests, StoreError, Waiting, Work};
 
 use super::Operator;
 
-/// States in which a request waits for its GRANT, and may lapse.
-pub const WAITING: [State; 3] = [State::Submitted, State::Pending, State::Approved];
 /// All portions together may weigh so many times what one may: with two, two busy targets are as fast as one.
 const ROOM: usize = 2;
 /// No target's portions are smaller than one of so many of the largest, however many targets there are: each portion
@@ -81,13 +79,13 @@ pub fn due(
 pub fn lapsed(op: &Operator, now: &Now) -> Result<Vec<Vec<RequestId>>, StoreError> {
     let mut found = Vec::new();
     let find = FindRequests {
-        states: Some(WAITING.to_vec()),
+        states: Some(State::WAITING.to_vec()),
         lapsing_by: Some(now.at),
         ..FindRequests::default()
     };
     op.ledger.each_request(&find, &mut |request| {
-        let columns: usize = request.tables.iter().map(|table| table.columns.len()).sum();
-        found.push((request.id, (), columns + REQUEST));
+        let weight = weight(&request.tables);
+        found.push((request.id, (), weight));
         Ok(())
     })?;
     Ok(waves::cut(found, heaviest()))
@@ -103,10 +101,10 @@ pub fn of(
     let mut found = Vec::new();
     op.ledger.each_waiting(target, state, &mut |request| {
         if fits(&request) {
-            let columns: usize = request.tables.iter().map(|table| table.columns.len()).sum();
+            let weight = weight(&request.tables);
             let first = request.tables.into_iter().next();
             let first = first.map(|table| (table.table, table.columns.into_iter().next()));
-            found.push((first, request.id, columns + REQUEST));
+            found.push((first, request.id, weight));
         }
     })?;
     found.sort();
@@ -116,6 +114,12 @@ pub fn of(
     });
     let heaviest = op.shares.borrow().waiting(target);
     Ok(waves::cut(things, heaviest))
+}
+
+/// What a request of these columns weighs.
+fn weight(tables: &[TableColumns]) -> usize {
+    let columns: usize = tables.iter().map(|table| table.columns.len()).sum();
+    columns + REQUEST
 }
 
 /// Those of one portion that are still in one of these states.

@@ -177,16 +177,16 @@ async fn mine(op: &Operator, person: &Person, report: &mut SweepReport) {
     }
     if touched.is_empty() {
         // A kill switch by selector names no request: everything that is on its way out is looked at.
-        if let Ok(requests) = op.ledger.requests(&FindRequests {
+        let find = FindRequests {
             states: Some(vec![State::Revoking]),
             ..FindRequests::default()
-        }) {
-            for request in requests {
-                if !targets.contains(&request.target) {
-                    targets.push(request.target);
-                }
+        };
+        let _ = op.ledger.each_request(&find, &mut |request| {
+            if !targets.contains(&request.target) {
+                targets.push(request.target);
             }
-        }
+            Ok(())
+        });
     }
     let (_, gate) = watch::channel(House::Drained);
     portions::share(op);
@@ -344,7 +344,7 @@ fn lapse(op: &Operator) -> Result<usize, StoreError> {
     let now = op.now();
     let mut count = 0;
     for ids in portions::lapsed(op, &now)? {
-        let over = portions::read(op, &ids, &portions::WAITING)?;
+        let over = portions::read(op, &ids, &State::WAITING)?;
         count += over.len();
         let changes: Vec<Change> = over
             .into_iter()

@@ -16,9 +16,6 @@ use crate::stores::{
     DrainedSubmission, Fact, FindLeases, FindRequests, OwedLine, Seen, StoreError, Waiting, Work,
 };
 
-/// States that a request can lapse from: those of the index `requests_by_lapse`.
-const LAPSING: [State; 3] = [State::Submitted, State::Pending, State::Approved];
-
 impl SqliteLedger {
     /// One read, which sees one moment.
     pub(super) fn reading<T>(
@@ -410,7 +407,7 @@ fn way(find: &FindRequests) -> &'static str {
         FindRequests {
             lapsing_by: Some(_),
             ..
-        } if within(&LAPSING) => sql::REQUESTS_LAPSING,
+        } if within(&State::WAITING) => sql::REQUESTS_LAPSING,
         _ if within(&open) => sql::REQUESTS_IN_STATES,
         FindRequests {
             ended_since: Some(_),

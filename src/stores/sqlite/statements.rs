@@ -42,7 +42,8 @@ sql! {
     LEASE_MOVE = "lease_move", include_str!("sql/lease_move.sql");
     LEASE_SAVE = "lease_save", include_str!("sql/lease_save.sql");
     LEASE_SERVERS_LIVE = "lease_servers_live", include_str!("sql/lease_servers_live.sql");
-    LEASE_TARGETS_LIVE = "lease_targets_live", include_str!("sql/lease_targets_live.sql");
+    LEASE_TARGETS_LIVE = "lease_targets_live",
+        concat!(include_str!("sql/live_targets.sql"), include_str!("sql/lease_targets_live.sql"));
     LEASES_END = "leases_end", include_str!("sql/leases_end.sql");
     LEASES_MOVE = "leases_move", include_str!("sql/leases_move.sql");
     LEASES_DUE = "leases_due", include_str!("sql/leases_due.sql");
@@ -80,7 +81,8 @@ sql! {
     SUBMISSION_INSERT = "submission_insert", include_str!("sql/submission_insert.sql");
     TEXT_BY_HASH = "text_by_hash", include_str!("sql/text_by_hash.sql");
     TEXT_KEEP = "text_keep", include_str!("sql/text_keep.sql");
-    WORK_DUE = "work_due", include_str!("sql/work_due.sql");
+    WORK_DUE = "work_due",
+        concat!(include_str!("sql/live_targets.sql"), include_str!("sql/work_due.sql"));
     WORK_WAITING = "work_waiting", include_str!("sql/work_waiting.sql");
 }
 

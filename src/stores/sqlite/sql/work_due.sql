@@ -1,14 +1,6 @@
--- What each target has to take, as a weight and no count: a lease that is due in two ways counts twice.
--- Cost: a step down the index for each target, and what is due, from the indexes alone.
-WITH RECURSIVE found (target) AS (
-  SELECT (SELECT target FROM leases INDEXED BY leases_by_key WHERE live IS NOT NULL AND target >= ''
-          ORDER BY target LIMIT 1)
-  UNION ALL
-  SELECT (SELECT l.target FROM leases AS l INDEXED BY leases_by_key
-          WHERE l.live IS NOT NULL AND l.target > found.target ORDER BY l.target LIMIT 1)
-  FROM found WHERE found.target IS NOT NULL
-),
-due (target, leases) AS (
+-- Goes on from live_targets.sql: what each target has to take, as a weight and no count, for a lease that is due in two
+-- ways counts twice. Cost: a step down the index for each target, and what is due, from the indexes alone.
+, due (target, leases) AS (
   SELECT f.target,
     (SELECT count(*) FROM leases INDEXED BY leases_by_expiry
      WHERE live IS NOT NULL AND target = f.target AND expires_at <= :at)
