@@ -5,6 +5,7 @@
 
 mod catalog;
 mod choice;
+mod company;
 mod flood;
 mod history;
 mod measure;
@@ -26,7 +27,7 @@ type Group = fn() -> Vec<Row>;
 
 fn main() {
     measure::run_if_small();
-    let groups: [(&str, Group); 9] = [
+    let groups: [(&str, Group); 10] = [
         ("start", start::rows),
         ("trail", trail::rows),
         ("policies", policies::rows),
@@ -35,6 +36,7 @@ fn main() {
         ("history", history::rows),
         ("outage", outage::rows),
         ("catalog", catalog::rows),
+        ("company", company::rows),
         ("sweep", sweep::rows),
     ];
     let mut rows = Vec::new();

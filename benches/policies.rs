@@ -1,7 +1,7 @@
 //! A whole company's policies: checking them, and judging by them, against reading the file at all.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::choice;
@@ -100,13 +100,19 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-/// The file read by the YAML crate and nothing else.
 fn alone(install: &Install) -> Cost {
+    cost(&mut read_alone(&install.path("etc/policies/company.yaml")))
+}
+
+/// A file read by the YAML crate and nothing else.
+pub fn read_alone(file: &Path) -> Command {
     let reader = std::env::var_os("BENCH_READ_YAML").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/release/examples/read_yaml"),
         PathBuf::from,
     );
-    cost(Command::new(reader).arg(install.path("etc/policies/company.yaml")))
+    let mut command = Command::new(reader);
+    command.arg(file);
+    command
 }
 
 /// So many policies, each over ten columns or patterns.

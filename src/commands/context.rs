@@ -1,12 +1,14 @@
 //! What every command starts from: the settings, who I am, and whether I am an operator here.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::Result;
+use foldhash::{HashMap, HashMapExt, HashSet};
+use serde::de::DeserializeOwned;
 
-use crate::access::{ColumnName, Now, Person, TableName, TargetName, Ttl};
+use crate::access::{ColumnName, Now, Person, TableName, TargetName};
 use crate::cli::Common;
 use crate::engines;
 use crate::failure::{Exit, Failure};
@@ -15,10 +17,11 @@ use crate::policy::KnownTargets;
 use crate::settings::{self, LedgerPlace, Places, Settings, Untrusted};
 use crate::stores::mailbox::{self, Mailbox, Mailboxes, Names};
 use crate::stores::sqlite::{self, SqliteLedger};
-use crate::stores::{Fact, Ledger, StoreError};
+use crate::stores::{Fact, Ledger, Sheet, StoreError};
 use crate::ui::Format;
 use crate::workflow::mailbox::PersonView;
-use crate::workflow::view::{self, ColumnView, Protected};
+use crate::workflow::requestable::Columns;
+use crate::workflow::view::{self, Protected};
 use crate::workflow::{Operator, Rules, clock};
 use crate::yaml::Problem;
 
@@ -192,14 +195,23 @@ impl Context {
     /// The same, without a word where there is none.
     pub fn mailbox_as_it_is(&self) -> Result<Option<PersonView>> {
         // Not cached: who waits looks again and again.
+        self.sheet(Sheet::View)
+    }
+
+    /// The columns that operators told me I may ask for; `None` before the first time.
+    fn told_columns(&self) -> Result<Option<Columns>> {
+        self.sheet(Sheet::Columns)
+    }
+
+    fn sheet<T: DeserializeOwned>(&self, sheet: Sheet) -> Result<Option<T>> {
         let inbox = self.settings.inbox.clone();
         // One's first command makes the mailbox, so that the next sweep has somewhere to put things.
-        let view = self.as_myself(move || Mailbox::open_or_make(&inbox)?.view())?;
+        let view = self.as_myself(move || Mailbox::open_or_make(&inbox)?.sheet(sheet))?;
         let Some(view) = view else {
             return Ok(None);
         };
         match serde_json::from_slice(&view.bytes) {
-            Ok(view) => Ok(Some(view)),
+            Ok(sheet) => Ok(Some(sheet)),
             Err(error) => Err(Failure::new(
                 Exit::Failed,
                 format!("what operators put into your mailbox cannot be read: {error}"),
@@ -242,31 +254,17 @@ impl Context {
 
     /// The protected columns that this person may ask for. An operator who has none yet looks at the targets; anybody
     /// else, and where a target is away, takes those that the policies spell out: they are public.
-    pub async fn columns_of(&self, user: &str) -> Result<Vec<ColumnView>> {
+    pub async fn columns_of(&self, user: &str) -> Result<Columns> {
         match &self.reach {
             Reach::Mailbox(rules) => {
-                let mut columns = Vec::new();
-                if user == self.me.name {
-                    columns = self
-                        .mailbox_as_it_is()?
-                        .map_or(columns, |view| view.columns);
-                }
-                let spelled = view::columns(rules, &spelled_out(rules), user);
-                let seen: BTreeSet<TargetName> =
-                    columns.iter().map(|view| view.target.clone()).collect();
-                columns.extend(
-                    spelled
-                        .into_iter()
-                        .filter(|view| !seen.contains(&view.target)),
-                );
-                Ok(columns)
+                let told = match user == self.me.name {
+                    true => self.told_columns()?.unwrap_or_default(),
+                    false => Columns::default(),
+                };
+                Ok(with_spelled_out(rules, told, user))
             }
             Reach::Operator(op) => {
-                let mut known: Protected = op
-                    .ledger
-                    .fact(Fact::Protected)?
-                    .and_then(|text| serde_json::from_str(&text).ok())
-                    .unwrap_or_default();
+                let mut known = view::known_columns(op)?;
                 for (name, address) in &op.rules.targets {
                     if known.contains_key(name) {
                         continue;
@@ -285,45 +283,34 @@ impl Context {
         }
     }
 
-    /// All protected columns, whoever may ask for them: for filling in names only.
-    pub fn protected(&self) -> Result<Vec<ColumnView>> {
+    /// The protected columns of a target, whoever may ask for them: for filling in names only.
+    pub fn protected(&self, target: &TargetName) -> Result<BTreeMap<TableName, Vec<ColumnName>>> {
         let rules = self.rules();
-        let mut known = spelled_out(rules);
-        if let Reach::Operator(op) = &self.reach
-            && let Some(text) = op.ledger.fact(Fact::Protected)?
-            && let Ok(observed) = serde_json::from_str::<Protected>(&text)
-        {
-            known.extend(observed);
-        }
-        let mut columns = match &self.reach {
-            Reach::Operator(_) => Vec::new(),
+        let mut known = spelled_out(rules).remove(target).unwrap_or_default();
+        let mut tables: BTreeMap<TableName, Vec<ColumnName>> = BTreeMap::new();
+        match &self.reach {
+            Reach::Operator(op) => {
+                if let Some(observed) = view::known_columns(op)?.remove(target) {
+                    known = observed;
+                }
+            }
             // Without an inbox there is a little less to fill in.
             Reach::Mailbox(_) => {
-                (self.mailbox_as_it_is().ok().flatten()).map_or(Vec::new(), |view| view.columns)
-            }
-        };
-        for (target, catalog) in &known {
-            let fold = rules.ignores_column_case(target);
-            for protected in rules.book.protected(target, fold, catalog) {
-                let named = columns.iter().any(|view| {
-                    view.target == *target
-                        && view.table == protected.table
-                        && view.column == protected.column
-                });
-                if !named {
-                    columns.push(ColumnView {
-                        target: target.clone(),
-                        table: protected.table,
-                        column: protected.column,
-                        policy: protected.policy,
-                        class: protected.class,
-                        max: Ttl::from_secs(0),
-                        offers: Vec::new(),
-                    });
+                let told = self.told_columns().ok().flatten().unwrap_or_default();
+                for of in told.iter().filter(|of| of.target == target) {
+                    let columns = tables.entry(of.table.clone()).or_default();
+                    columns.push(of.column.clone());
                 }
             }
         }
-        Ok(columns)
+        let fold = rules.ignores_column_case(target);
+        for of in rules.book.ruled(target, fold, &known) {
+            let columns = tables.entry(of.table.clone()).or_default();
+            if !columns.contains(of.column) {
+                columns.push(of.column.clone());
+            }
+        }
+        Ok(tables)
     }
 
     /// What lint says of policies and settings.
@@ -348,6 +335,7 @@ impl Context {
 /// The columns that policies name without wildcards: what can be known of a target that nobody has looked at.
 pub(super) fn spelled_out(rules: &Rules) -> Protected {
     let mut known = Protected::new();
+    let mut places: HashMap<(TargetName, TableName), usize> = HashMap::new();
     for policy in rules.book.policies() {
         let (Some(schema), Some(table)) = (
             policy.table.schema.as_exact(),
@@ -357,13 +345,12 @@ pub(super) fn spelled_out(rules: &Rules) -> Protected {
         };
         let table = TableName::new(schema, table);
         let tables = known.entry(policy.target.clone()).or_default();
-        let place = match tables.iter().position(|(known, _)| *known == table) {
-            Some(place) => place,
-            None => {
+        let place = *places
+            .entry((policy.target.clone(), table.clone()))
+            .or_insert_with(|| {
                 tables.push((table, Vec::new()));
                 tables.len() - 1
-            }
-        };
+            });
         let columns = &mut tables[place].1;
         for name in policy.columns.iter().filter_map(|column| column.as_exact()) {
             let name = ColumnName(name.into());
@@ -373,6 +360,25 @@ pub(super) fn spelled_out(rules: &Rules) -> Protected {
         }
     }
     known
+}
+
+/// What somebody was told, and those of [`spelled_out`] that they may ask for besides: of targets that nobody has
+/// looked at, and, where not all columns fitted into the mailbox, of other tables.
+pub(super) fn with_spelled_out(rules: &Rules, mut told: Columns, user: &str) -> Columns {
+    let mut spelled = spelled_out(rules);
+    if told.left_out == 0 {
+        let looked_at: BTreeSet<&TargetName> = told.tables().map(|(target, _)| target).collect();
+        spelled.retain(|target, _| !looked_at.contains(target));
+    } else {
+        let tables: HashSet<(&TargetName, &TableName)> = told.tables().collect();
+        for (target, catalog) in &mut spelled {
+            catalog.retain(|(table, _)| !tables.contains(&(target, table)));
+        }
+    }
+    let more = view::columns(rules, &spelled, user);
+    told.left_out = told.left_out.saturating_sub(more.iter().count());
+    told.append(more);
+    told
 }
 
 /// Root, and who owns the ledger.

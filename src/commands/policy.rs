@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::access::TargetName;
+use crate::access::{TableName, TargetName};
 use crate::cli;
 use crate::engines;
 use crate::failure::{Exit, Failure};
@@ -93,12 +93,13 @@ fn live_problems(context: &Context, name: &TargetName, catalog: &engines::Catalo
 async fn explain(context: &Context, arguments: &cli::Explain) -> Result<Exit> {
     let (typed_target, typed) = words::split_target(&arguments.what)?;
     let target = words::target(typed_target, &context.target_names())?;
-    let offered = if words::needs_columns(&typed) {
-        context.protected()?
+    let protected = if words::needs_columns(&typed) {
+        context.protected(&target)?
     } else {
-        Vec::new()
+        Default::default()
     };
-    let (tables, filled) = words::resolve(typed, &target, &offered, &offered)?;
+    let all = |table: &TableName| protected.get(table).cloned().unwrap_or_default();
+    let (tables, filled) = words::resolve(typed, &target, &protected, &all)?;
     for text in filled {
         ui::note(&ui::escape(&text))?;
     }

@@ -280,12 +280,10 @@ fn column(
         Some(schema) => TableName::new(schema, table.table),
         None => {
             let here = |of: &TargetName| target.is_none_or(|target| target == of);
-            let mut names: BTreeSet<TableName> = context
-                .protected()?
-                .into_iter()
-                .filter(|offer| here(&offer.target))
-                .map(|offer| offer.table)
-                .collect();
+            let mut names: BTreeSet<TableName> = BTreeSet::new();
+            for target in context.target_names().into_iter().filter(|of| here(of)) {
+                names.extend(context.protected(target)?.into_keys());
+            }
             names.extend(
                 open.iter()
                     .filter(|view| here(&view.target))

@@ -1,6 +1,6 @@
 //! What people type for tables, columns and times, turned into values; nothing is guessed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use chrono::{DateTime, Local, NaiveTime, TimeZone};
@@ -8,7 +8,6 @@ use chrono::{DateTime, Local, NaiveTime, TimeZone};
 use crate::access::syntax::{self, TypedColumns, TypedTable};
 use crate::access::{At, ColumnName, TableColumns, TableName, TargetName, Ttl};
 use crate::failure::{Exit, Failure};
-use crate::workflow::view::ColumnView;
 use crate::yaml::nearest;
 
 /// A table and its columns, as typed.
@@ -95,13 +94,13 @@ pub fn needs_columns(typed: &[(TypedTable, TypedColumns)]) -> bool {
         .any(|(table, columns)| table.schema.is_none() || *columns == TypedColumns::All)
 }
 
-/// Full names for what was typed: the schema from the only protected table of that name, `*` for all columns that
-/// I may ask for there. What was filled in is returned too, to be shown.
+/// Full names for what was typed: the schema from the only protected table of that name, `*` for `all` columns of
+/// it. What was filled in is returned too, to be shown.
 pub fn resolve(
     typed: Vec<Typed>,
     target: &TargetName,
-    protected: &[ColumnView],
-    offered: &[ColumnView],
+    protected: &BTreeMap<TableName, Vec<ColumnName>>,
+    all: &dyn Fn(&TableName) -> Vec<ColumnName>,
 ) -> Result<(Vec<TableColumns>, Vec<String>)> {
     let mut tables: Vec<TableColumns> = Vec::new();
     let mut filled = Vec::new();
@@ -117,11 +116,7 @@ pub fn resolve(
         let columns: Vec<ColumnName> = match columns {
             TypedColumns::Named(names) => names.into_iter().map(ColumnName::from).collect(),
             TypedColumns::All => {
-                let all: Vec<ColumnName> = offered
-                    .iter()
-                    .filter(|offer| offer.target == *target && offer.table == name)
-                    .map(|offer| offer.column.clone())
-                    .collect();
+                let all = all(&name);
                 if all.is_empty() {
                     return Err(Failure::new(
                         Exit::NoSuch,
@@ -161,17 +156,15 @@ pub fn resolve(
     Ok((tables, filled))
 }
 
-fn the_only(table: &str, target: &TargetName, protected: &[ColumnView]) -> Result<TableName> {
-    let names: BTreeSet<TableName> = protected
-        .iter()
-        .filter(|offer| offer.target == *target && offer.table.table == table)
-        .map(|offer| offer.table.clone())
-        .collect();
+fn the_only(
+    table: &str,
+    target: &TargetName,
+    protected: &BTreeMap<TableName, Vec<ColumnName>>,
+) -> Result<TableName> {
+    let alike = protected.keys().filter(|name| name.table == table);
+    let names: BTreeSet<TableName> = alike.cloned().collect();
     if names.is_empty() {
-        let known = protected
-            .iter()
-            .filter(|offer| offer.target == *target)
-            .map(|offer| offer.table.table.as_str());
+        let known = protected.keys().map(|name| name.table.as_str());
         let near =
             nearest(table, known).map_or(String::new(), |near| format!("; did you mean {near}?"));
         return Err(Failure::new(

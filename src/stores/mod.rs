@@ -319,6 +319,16 @@ pub trait Inbox {
     fn people(&self) -> Result<Vec<Person>, StoreError>;
     /// What is in the inbox and is nobody's mailbox; not endlessly many.
     fn oddities(&self) -> Result<Vec<Oddity>, StoreError>;
-    /// Puts the view into a person's mailbox, whole, in place of the last one; nothing where there is no mailbox.
-    fn publish(&self, person: &Person, view: &[u8]) -> Result<(), StoreError>;
+    /// Puts a sheet into a person's mailbox, whole, in place of the last one; nothing where there is no mailbox, and
+    /// where the same lies there already.
+    fn publish(&self, person: &Person, sheet: Sheet, text: &[u8]) -> Result<(), StoreError>;
+}
+
+/// What operators put into a mailbox, a file each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sheet {
+    /// Requests, and what became of submissions; it says when it was made.
+    View,
+    /// The columns that the person may ask for: of a whole company they are megabytes, and they seldom change.
+    Columns,
 }

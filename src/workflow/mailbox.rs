@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{At, Now, Person, Request, RequestId, State, Ttl};
 use crate::policy::approvals;
-use crate::stores::{Fact, FindRequests, StoreError};
+use crate::stores::{Fact, FindRequests, Sheet, StoreError};
 
 use super::Operator;
 use super::offered::{Offered, Offers};
-use super::view::{ColumnView, RequestView, in_short, known_columns, of_request};
+use super::view::{RequestView, in_short, known_columns, of_request};
 
 /// The newest form of a mailbox view.
 pub const VERSION: u32 = 1;
@@ -24,6 +24,8 @@ const IN_FULL: usize = 100;
 const ENDED_IN_FULL: usize = 50;
 /// Bytes of one kind of requests in one mailbox; what is beyond is counted. Three of them are what a client reads.
 const LARGEST_SECTION: usize = 8 * 1024 * 1024;
+/// Bytes of the columns in one mailbox; what is beyond is counted.
+const LARGEST_COLUMNS: usize = 8 * 1024 * 1024;
 /// Bytes of the columns of several people that are kept while all mailboxes are filled.
 const COLUMNS_KEPT: usize = 4 * 1024 * 1024;
 /// The same, for so many different offers.
@@ -39,7 +41,7 @@ pub struct Answer {
     pub request: Option<RequestId>,
 }
 
-/// What lies in a mailbox.
+/// What lies in a mailbox, beside the columns that may be asked for ([`Sheet`]).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PersonView {
     pub v: u32,
@@ -52,7 +54,6 @@ pub struct PersonView {
     /// Everybody's open requests, for admins.
     pub others: Vec<RequestView>,
     pub answers: Vec<Answer>,
-    pub columns: Vec<ColumnView>,
     /// Holds that stand, in words.
     pub holds: Vec<String>,
     /// Requests that this person may see and that are not here, because there are too many.
@@ -96,7 +97,7 @@ pub fn of_everybody(
     op: &Operator,
     people: &[Person],
     now: &Now,
-    put: &mut dyn FnMut(&Person, &[u8]),
+    put: &mut dyn FnMut(&Person, Sheet, &[u8]),
 ) -> Result<(), StoreError> {
     let mut filling: Vec<Filling<'_>> = people
         .iter()
@@ -178,7 +179,8 @@ pub fn of_everybody(
             left_out: one.requests.left_out + one.awaiting.left_out + one.others.left_out,
         };
         let columns = columns.text(&one.person.name);
-        put(one.person, &one.text(&head, &columns));
+        put(one.person, Sheet::Columns, columns.as_bytes());
+        put(one.person, Sheet::View, &one.text(&head));
     }
     Ok(())
 }
@@ -197,8 +199,7 @@ impl Columns<'_> {
             return text.clone();
         }
         let columns = self.offered.columns(&offers);
-        let text = serde_json::to_string(&columns).unwrap_or_else(|_| "[]".to_owned());
-        let text: Rc<str> = text.into();
+        let text: Rc<str> = columns.to_json(LARGEST_COLUMNS).into();
         let bytes: usize = self.made.iter().map(|(_, text)| text.len()).sum();
         if bytes + text.len() > COLUMNS_KEPT || self.made.len() >= OFFERS_KEPT {
             self.made.clear();
@@ -208,7 +209,7 @@ impl Columns<'_> {
     }
 }
 
-/// A view without its columns and requests.
+/// A view without its requests.
 #[derive(Serialize)]
 struct Head<'a> {
     v: u32,
@@ -275,7 +276,7 @@ impl Filling<'_> {
         Ok(())
     }
 
-    fn text(&self, head: &Head<'_>, columns: &str) -> Vec<u8> {
+    fn text(&self, head: &Head<'_>) -> Vec<u8> {
         let sections = [
             ("requests", &self.requests),
             ("awaiting", &self.awaiting),
@@ -283,10 +284,8 @@ impl Filling<'_> {
         ];
         let mut text = serde_json::to_vec(head).unwrap_or_else(|_| b"{}".to_vec());
         let bytes: usize = sections.iter().map(|(_, section)| section.bytes + 20).sum();
-        text.reserve(bytes + columns.len());
+        text.reserve(bytes);
         text.pop();
-        text.extend_from_slice(b",\"columns\":");
-        text.extend_from_slice(columns.as_bytes());
         for (key, section) in sections {
             text.extend_from_slice(format!(",\"{key}\":[").as_bytes());
             for (place, one) in section.texts.iter().enumerate() {

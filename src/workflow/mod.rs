@@ -19,6 +19,7 @@ pub mod portions;
 pub mod publish;
 pub mod recover;
 pub mod remember;
+pub mod requestable;
 pub mod revoke;
 pub mod rules;
 pub mod strays;

@@ -7,7 +7,8 @@ use crate::policy::Ruled;
 use crate::policy::book::Policy;
 
 use super::Rules;
-use super::view::{ColumnView, OfferView, Protected};
+use super::requestable::{Columns, Offering};
+use super::view::{OfferView, Protected};
 
 /// The columns of all targets that policies rule, found once for everybody who may ask for some.
 pub struct Offered<'a> {
@@ -69,23 +70,27 @@ impl<'a> Offered<'a> {
     }
 
     /// What somebody with these offers may ask for, in the order of targets and catalogs.
-    pub fn columns(&self, offers: &Offers) -> Vec<ColumnView> {
-        let mut views = Vec::new();
+    pub fn columns(&self, offers: &Offers) -> Columns {
+        let mut columns = Columns::default();
+        let mut known: Vec<Option<usize>> = vec![None; self.policies.len()];
         for (target, ruled) in &self.targets {
             for (of, place) in ruled {
-                if let Some(Some((max, offers))) = offers.0.get(*place) {
-                    views.push(ColumnView {
-                        target: (*target).clone(),
-                        table: of.table.clone(),
-                        column: of.column.clone(),
+                let (Some(Some((max, offers))), Some(known)) =
+                    (offers.0.get(*place), known.get_mut(*place))
+                else {
+                    continue;
+                };
+                let offering = *known.get_or_insert_with(|| {
+                    columns.offering(Offering {
                         policy: of.policy.name.clone(),
                         class: of.policy.class.clone(),
                         max: *max,
                         offers: offers.clone(),
-                    });
-                }
+                    })
+                });
+                columns.push(target, of.table, of.column, offering);
             }
         }
-        views
+        columns
     }
 }

@@ -96,8 +96,8 @@ fn audit(error: JournalError<StoreError>) -> Failing {
 pub fn views(op: &Operator) -> Result<(), Failing> {
     let now = op.now();
     let mut failed = None;
-    mailbox::of_everybody(op, &op.inbox.people()?, &now, &mut |person, text| {
-        if let Err(error) = op.inbox.publish(person, text) {
+    mailbox::of_everybody(op, &op.inbox.people()?, &now, &mut |person, sheet, text| {
+        if let Err(error) = op.inbox.publish(person, sheet, text) {
             failed.get_or_insert(error);
         }
     })?;

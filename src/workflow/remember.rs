@@ -71,26 +71,31 @@ pub async fn remember_columns(
 ) -> Result<(), Failing> {
     let catalog = engine.catalog(&op.rules.book.tables(name)).await?;
     let mut columns: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for protected in op
-        .rules
-        .book
-        .protected(name, op.rules.ignores_column_case(name), &catalog)
-    {
+    let ignores_case = op.rules.ignores_column_case(name);
+    for of in op.rules.book.ruled(name, ignores_case, &catalog) {
         columns
-            .entry(protected.table)
-            .or_default()
-            .push(protected.column);
+            .entry(of.table)
+            .or_insert_with(Vec::new)
+            .push(of.column);
     }
     let mut all: view::Protected = op
         .ledger
         .fact(Fact::Protected)?
         .and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default();
-    let mine: Vec<_> = columns.into_iter().collect();
-    if all.get(name) == Some(&mine) {
+    let is_known = all.get(name).is_some_and(|known| {
+        known.len() == columns.len()
+            && known.iter().zip(&columns).all(|(known, (table, columns))| {
+                known.0 == **table && known.1.iter().eq(columns.iter().copied())
+            })
+    });
+    if is_known {
         return Ok(());
     }
-    all.insert(name.clone(), mine);
+    let mine = columns
+        .into_iter()
+        .map(|(table, columns)| (table.clone(), columns.into_iter().cloned().collect()));
+    all.insert(name.clone(), mine.collect());
     all.retain(|target, _| op.rules.targets.contains_key(target));
     op.ledger.commit(
         &op.now(),

@@ -15,6 +15,7 @@ use crate::policy::approvals;
 use crate::stores::{Fact, FindLeases, FindRequests, StoreError};
 
 use super::offered::Offered;
+use super::requestable::Columns;
 use super::{Operator, Rules};
 
 /// One request, whole. Keys are added, never renamed.
@@ -365,7 +366,7 @@ fn also_holds(op: &Operator, request: &Request) -> Result<Vec<String>, StoreErro
         .collect())
 }
 
-/// A protected column as pickers and `jit columns` show it, with what one person may have.
+/// A protected column as `jit columns -o json` shows it, with what one person may have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ColumnView {
     #[schemars(with = "String")]
@@ -407,12 +408,7 @@ pub fn known_columns(op: &Operator) -> Result<Protected, StoreError> {
 }
 
 /// What this person may ask for.
-pub fn columns_of(op: &Operator, user: &str) -> Result<Vec<ColumnView>, StoreError> {
-    Ok(columns(&op.rules, &known_columns(op)?, user))
-}
-
-/// Like [`columns_of`], from values.
-pub fn columns(rules: &Rules, known: &Protected, user: &str) -> Vec<ColumnView> {
+pub fn columns(rules: &Rules, known: &Protected, user: &str) -> Columns {
     let offered = Offered::among(rules, known);
     offered.columns(&offered.offers(user))
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use jit::stores::mailbox::{LARGEST_SUBMISSION, Mailbox, Names, Receipt, as_person, digest};
 use jit::stores::sqlite::{Sharing, create};
-use jit::stores::{Content, Deposit, Inbox, StoreError};
+use jit::stores::{Content, Deposit, Inbox, Sheet, StoreError};
 
 use crate::ledger::fixture::*;
 use crate::support::people::{Person, alice, bob, carol, cron, mallory, root};
@@ -232,10 +232,12 @@ fn alone_the_same_way_works_and_others_are_not_heard() {
             deposits.iter().map(told).collect::<Vec<_>>(),
             ["jitalice: mine"]
         );
-        boxes.publish(&deposits[0].person, b"{}").unwrap();
+        boxes
+            .publish(&deposits[0].person, Sheet::View, b"{}")
+            .unwrap();
         boxes.discard(&deposits[0]).unwrap();
         let mailbox = Mailbox::open(&inbox).unwrap().unwrap();
-        assert_eq!(mailbox.view().unwrap().unwrap().bytes, b"{}");
+        assert_eq!(mailbox.sheet(Sheet::View).unwrap().unwrap().bytes, b"{}");
     });
     assert!(acting(&bob(), || Mailbox::open_or_make(&inbox)).is_err());
     // Behind sudo, root drops it as the person.
@@ -256,13 +258,21 @@ fn a_person_reads_the_view_that_operators_put_there() {
         uid: alice().uid,
         name: "jitalice".into(),
     };
-    let publish = |view: &[u8]| acting(&cron(), || mailboxes(&inbox).publish(&who, view).unwrap());
+    let publish = |view: &[u8]| {
+        acting(&cron(), || {
+            mailboxes(&inbox).publish(&who, Sheet::View, view).unwrap()
+        })
+    };
     publish(b"nobody there yet");
     assert!(fs::read_dir(&inbox).unwrap().next().is_none());
     let folder = mailbox(&inbox, &alice());
     let view = || {
         acting(&alice(), || {
-            Mailbox::open(&inbox).unwrap().unwrap().view().unwrap()
+            Mailbox::open(&inbox)
+                .unwrap()
+                .unwrap()
+                .sheet(Sheet::View)
+                .unwrap()
         })
     };
     assert_eq!(view(), None);
@@ -731,13 +741,15 @@ fn whoever_squats_a_name_gains_nothing_and_stops_nobody() {
     // The view reaches her there.
     let who = deposits[0].person.clone();
     acting(&cron(), || {
-        mailboxes(&inbox).publish(&who, b"view").unwrap()
+        mailboxes(&inbox)
+            .publish(&who, Sheet::View, b"view")
+            .unwrap()
     });
     let view = acting(&alice(), || {
         Mailbox::open(&inbox)
             .unwrap()
             .unwrap()
-            .view()
+            .sheet(Sheet::View)
             .unwrap()
             .unwrap()
     });
@@ -872,12 +884,14 @@ fn a_view_never_goes_where_the_mailboxes_owner_points() {
             acting(&mallory(), || plant(at));
             let text = format!("the view after {what}");
             // As root, who could follow anything.
-            mailboxes(&inbox).publish(&who, text.as_bytes()).unwrap();
+            mailboxes(&inbox)
+                .publish(&who, Sheet::View, text.as_bytes())
+                .unwrap();
             let seen = acting(&mallory(), || {
                 Mailbox::open(&inbox)
                     .unwrap()
                     .unwrap()
-                    .view()
+                    .sheet(Sheet::View)
                     .unwrap()
                     .unwrap()
             });
@@ -920,7 +934,7 @@ fn a_view_goes_nowhere_else_however_quickly_links_are_planted() {
         });
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(2) {
-            match mailboxes(&inbox).publish(&who, b"view") {
+            match mailboxes(&inbox).publish(&who, Sheet::View, b"view") {
                 Ok(()) => done += 1,
                 Err(_) => failed += 1,
             }
@@ -941,7 +955,11 @@ fn a_person_is_not_harmed_by_what_stands_in_place_of_the_view() {
     let inbox = place.inbox();
     let folder = mailbox(&inbox, &alice());
     let view = folder.join("view.json");
-    let read = || acting(&alice(), || Mailbox::open(&inbox).unwrap().unwrap().view());
+    let read = || {
+        acting(&alice(), || {
+            Mailbox::open(&inbox).unwrap().unwrap().sheet(Sheet::View)
+        })
+    };
     symlink("/dev/zero", &view).unwrap();
     assert!(read().is_err());
     fs::remove_file(&view).unwrap();

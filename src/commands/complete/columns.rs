@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use clap_complete::engine::CompletionCandidate;
+use foldhash::{HashMap, HashMapExt};
 
 use crate::access::syntax::{self, TypedColumns, TypedTable};
 use crate::access::{TableName, TargetName};
 use crate::ui;
-use crate::workflow::view::ColumnView;
+use crate::workflow::requestable::{Columns, Requestable};
 
 use super::LIST;
 
@@ -68,14 +69,13 @@ fn fits(typed: &TypedTable, table: &TableName) -> bool {
 
 /// The only table that is meant.
 fn meant<'c>(
-    columns: &'c [ColumnView],
+    columns: &'c Columns,
     target: &TargetName,
     typed: &TypedTable,
 ) -> Option<&'c TableName> {
-    let tables: BTreeSet<&TableName> = columns
-        .iter()
-        .filter(|view| view.target == *target && fits(typed, &view.table))
-        .map(|view| &view.table)
+    let tables: BTreeSet<&TableName> = names(columns, target)
+        .into_iter()
+        .filter(|table| fits(typed, table))
         .collect();
     match tables.iter().collect::<Vec<_>>().as_slice() {
         [only] => Some(**only),
@@ -84,28 +84,23 @@ fn meant<'c>(
 }
 
 /// A table and several columns.
-pub fn of_list(
-    columns: &[ColumnView],
-    target: &TargetName,
-    current: &str,
-) -> Vec<CompletionCandidate> {
+pub fn of_list(columns: &Columns, target: &TargetName, current: &str) -> Vec<CompletionCandidate> {
     let Some(typed) = typed(current) else {
         return tables_before_colon(columns, target, current);
     };
     let Some(table) = meant(columns, target, &typed.table) else {
         return Vec::new();
     };
-    let left: Vec<&ColumnView> = columns
-        .iter()
-        .filter(|view| view.target == *target && view.table == *table)
-        .filter(|view| !typed.done.iter().any(|done| *done == view.column.0))
+    let left: Vec<Requestable<'_>> = columns
+        .of(target, table)
+        .filter(|of| !typed.done.iter().any(|done| *done == of.column.0))
         .collect();
     let more = left.len() > 1;
     left.into_iter()
-        .filter_map(|view| {
-            let name = begins(&view.column.0, typed.begun)?;
+        .filter_map(|of| {
+            let name = begins(&of.column.0, typed.begun)?;
             let candidate = CompletionCandidate::new(format!("{}{name}", typed.head))
-                .help(Some(help(view).into()));
+                .help(Some(help(of).into()));
             Some(if more {
                 candidate.tag(Some(LIST.into()))
             } else {
@@ -117,13 +112,13 @@ pub fn of_list(
 
 /// A table and one column.
 pub fn of_one(
-    columns: &[ColumnView],
+    columns: &Columns,
     target: Option<&TargetName>,
     current: &str,
 ) -> Vec<CompletionCandidate> {
     let targets: BTreeSet<&TargetName> = columns
-        .iter()
-        .map(|view| &view.target)
+        .tables()
+        .map(|(target, _)| target)
         .filter(|one| target.is_none_or(|target| target == *one))
         .collect();
     if typed(current).is_some_and(|typed| !typed.done.is_empty()) {
@@ -139,11 +134,7 @@ pub fn of_one(
 }
 
 /// Full names of tables, and nothing behind them.
-pub fn tables(
-    columns: &[ColumnView],
-    target: &TargetName,
-    current: &str,
-) -> Vec<CompletionCandidate> {
+pub fn tables(columns: &Columns, target: &TargetName, current: &str) -> Vec<CompletionCandidate> {
     names(columns, target)
         .into_iter()
         .map(TableName::to_string)
@@ -152,26 +143,20 @@ pub fn tables(
         .collect()
 }
 
-fn names<'c>(columns: &'c [ColumnView], target: &TargetName) -> BTreeSet<&'c TableName> {
-    columns
-        .iter()
-        .filter(|view| view.target == *target)
-        .map(|view| &view.table)
-        .collect()
+fn names<'c>(columns: &'c Columns, target: &TargetName) -> BTreeSet<&'c TableName> {
+    let here = columns.tables().filter(|(of, _)| *of == target);
+    here.map(|(_, table)| table).collect()
 }
 
 /// In full; where nothing begins so, without the schema, if that is unambiguous.
 fn tables_before_colon(
-    columns: &[ColumnView],
+    columns: &Columns,
     target: &TargetName,
     current: &str,
 ) -> Vec<CompletionCandidate> {
     let names = names(columns, target);
     let offered = |written: String, table: &TableName| {
-        let count = columns
-            .iter()
-            .filter(|view| view.target == *target && view.table == *table)
-            .count();
+        let count = columns.of(target, table).count();
         CompletionCandidate::new(format!("{written}:"))
             .help(Some(ui::count(count, "column").into()))
     };
@@ -184,9 +169,13 @@ fn tables_before_colon(
     if !full.is_empty() {
         return full;
     }
+    let mut alike: HashMap<&str, usize> = HashMap::new();
+    for table in &names {
+        *alike.entry(table.table.as_str()).or_default() += 1;
+    }
     names
         .iter()
-        .filter(|table| names.iter().filter(|t| t.table == table.table).count() == 1)
+        .filter(|table| alike.get(table.table.as_str()) == Some(&1))
         .map(|table| (syntax::quoted_if_odd(&table.table), *table))
         .filter(|(written, _)| written.starts_with(current))
         .map(|(written, table)| offered(written, table))
@@ -205,12 +194,13 @@ fn begins(name: &str, begun: &str) -> Option<String> {
     written.starts_with(begun).then_some(written)
 }
 
-fn help(view: &ColumnView) -> String {
-    let mut parts: Vec<String> = view.class.iter().map(|class| ui::escape(class)).collect();
-    if let Some(longest) = view.offers.iter().max_by_key(|offer| offer.max) {
+fn help(of: Requestable<'_>) -> String {
+    let mut parts: Vec<String> = of.by.class.iter().map(|class| ui::escape(class)).collect();
+    if let Some(longest) = of.by.offers.iter().max_by_key(|offer| offer.max) {
         parts.push(format!("up to {}", longest.max));
     }
-    let approvals: BTreeSet<String> = view
+    let approvals: BTreeSet<String> = of
+        .by
         .offers
         .iter()
         .map(|offer| ui::escape(&offer.approval))
@@ -220,54 +210,57 @@ fn help(view: &ColumnView) -> String {
 }
 
 /// The columns that these words name.
-pub fn named(columns: &[ColumnView], target: &TargetName, words: &[String]) -> Vec<ColumnView> {
+pub fn named<'c>(
+    columns: &'c Columns,
+    target: &TargetName,
+    words: &[String],
+) -> Vec<Requestable<'c>> {
     let typed: Vec<(TypedTable, TypedColumns)> = words
         .iter()
         .filter_map(|word| syntax::parse_columns(word).ok())
         .collect();
     columns
         .iter()
-        .filter(|view| {
-            view.target == *target
+        .filter(|of| {
+            of.target == target
                 && typed.iter().any(|(table, columns)| {
-                    fits(table, &view.table)
+                    fits(table, of.table)
                         && match columns {
                             TypedColumns::All => true,
                             TypedColumns::Named(names) => {
-                                names.iter().any(|name| *name == view.column.0)
+                                names.iter().any(|name| *name == of.column.0)
                             }
                         }
                 })
         })
-        .cloned()
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::{ColumnName, Ttl};
+    use crate::access::Ttl;
+    use crate::workflow::requestable::Offering;
 
-    fn view(schema: &str, table: &str, column: &str) -> ColumnView {
-        ColumnView {
-            target: "shop".into(),
-            table: TableName::new(schema, table),
-            column: ColumnName(column.into()),
+    fn shop() -> Columns {
+        let mut columns = Columns::default();
+        let place = columns.offering(Offering {
             policy: "p".into(),
             class: None,
             max: Ttl::from_secs(60),
             offers: Vec::new(),
+        });
+        for (schema, table, column) in [
+            ("public", "customers", "email"),
+            ("public", "customers", "phone"),
+            ("public", "orders", "note"),
+            ("old", "orders", "note"),
+            ("My Shop", "Order", "e,mail"),
+        ] {
+            let table = TableName::new(schema, table);
+            columns.push(&"shop".into(), &table, &column.into(), place);
         }
-    }
-
-    fn shop() -> Vec<ColumnView> {
-        vec![
-            view("public", "customers", "email"),
-            view("public", "customers", "phone"),
-            view("public", "orders", "note"),
-            view("old", "orders", "note"),
-            view("My Shop", "Order", "e,mail"),
-        ]
+        columns
     }
 
     fn offered(current: &str) -> Vec<String> {

@@ -5,21 +5,25 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use clap_complete::engine::CompletionCandidate;
+use foldhash::HashSet;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::access::{Person, Request, State, TargetName, Ttl};
 use crate::audit::event::EventKind;
 use crate::identity;
+use crate::policy::book::Policy;
 use crate::settings::{self, LedgerPlace, Places};
 use crate::stores::mailbox::{Mailbox, Mailboxes, Names};
 use crate::stores::sqlite::{self, SqliteLedger};
-use crate::stores::{Fact, FindRequests};
+use crate::stores::{FindRequests, Sheet};
 use crate::ui;
 use crate::workflow::mailbox::{self, PersonView};
-use crate::workflow::view::{self, ColumnView, Protected, RequestView};
+use crate::workflow::requestable::{Columns, Offering, Requestable};
+use crate::workflow::view::{self, Protected, RequestView};
 use crate::workflow::{Operator, Rules};
 
-use super::super::context::spelled_out;
+use super::super::context::{spelled_out, with_spelled_out};
 use super::super::{man, rules};
 use super::columns;
 use super::line::Line;
@@ -38,7 +42,7 @@ pub struct Known {
 enum Seen {
     Ledger(Box<Operator>),
     /// The rules are public; there may be no mailbox yet.
-    Mailbox(Box<Rules>, Option<Box<PersonView>>),
+    Mailbox(Box<Rules>, Option<Mailbox>),
 }
 
 /// A request, as far as completion needs it.
@@ -138,12 +142,8 @@ impl Known {
             let seen = Seen::Ledger(Box::new(operator));
             return Ok(Self { me, seen });
         }
-        let view = Mailbox::open(&settings.inbox)
-            .ok()
-            .flatten()
-            .and_then(|mailbox| mailbox.view().ok().flatten())
-            .and_then(|view| serde_json::from_slice(&view.bytes).ok());
-        let seen = Seen::Mailbox(Box::new(rules), view.map(Box::new));
+        let mailbox = Mailbox::open(&settings.inbox).ok().flatten();
+        let seen = Seen::Mailbox(Box::new(rules), mailbox);
         Ok(Self { me, seen })
     }
 
@@ -152,6 +152,15 @@ impl Known {
             Seen::Ledger(op) => &op.rules,
             Seen::Mailbox(rules, _) => rules,
         }
+    }
+
+    /// What operators put into my mailbox; `None` where I am one, or where there is nothing to read.
+    fn told<T: DeserializeOwned>(&self, sheet: Sheet) -> Option<T> {
+        let Seen::Mailbox(_, Some(mailbox)) = &self.seen else {
+            return None;
+        };
+        let sheet = mailbox.sheet(sheet).ok().flatten()?;
+        serde_json::from_slice(&sheet.bytes).ok()
     }
 
     fn candidates(
@@ -210,7 +219,6 @@ impl Known {
 
     fn rows(&self) -> Result<Vec<Row>> {
         Ok(match &self.seen {
-            Seen::Mailbox(_, None) => Vec::new(),
             Seen::Ledger(op) => op
                 .ledger
                 .requests(&FindRequests {
@@ -220,7 +228,10 @@ impl Known {
                 .iter()
                 .map(|request| self.row_of_request(op, request))
                 .collect(),
-            Seen::Mailbox(_, Some(seen)) => {
+            Seen::Mailbox(..) => {
+                let Some(seen) = self.told::<PersonView>(Sheet::View) else {
+                    return Ok(Vec::new());
+                };
                 let row = |view: &RequestView, awaiting| row_of_view(view, awaiting, &self.me.name);
                 let mine = seen.requests.iter().map(|view| row(view, false));
                 let awaiting = seen.awaiting.iter().map(|view| row(view, true));
@@ -319,13 +330,9 @@ impl Known {
 
     /// The protected columns as far as they are known without asking a database.
     fn known(&self) -> Result<Protected> {
-        let mut known: Protected = match &self.seen {
-            Seen::Ledger(op) => op
-                .ledger
-                .fact(Fact::Protected)?
-                .and_then(|text| serde_json::from_str(&text).ok())
-                .unwrap_or_default(),
-            _ => Protected::new(),
+        let mut known = match &self.seen {
+            Seen::Ledger(op) => view::known_columns(op)?,
+            Seen::Mailbox(..) => Protected::new(),
         };
         for (name, catalog) in spelled_out(self.rules()) {
             known.entry(name).or_insert(catalog);
@@ -334,40 +341,46 @@ impl Known {
     }
 
     /// What I may ask for.
-    fn requestable(&self) -> Result<Vec<ColumnView>> {
-        let spelled = view::columns(self.rules(), &self.known()?, &self.me.name);
-        let Seen::Mailbox(_, Some(seen)) = &self.seen else {
-            return Ok(spelled);
-        };
-        let told: BTreeSet<&TargetName> = seen.columns.iter().map(|view| &view.target).collect();
-        let more = spelled
-            .into_iter()
-            .filter(|view| !told.contains(&view.target));
-        Ok(seen.columns.iter().cloned().chain(more).collect())
+    fn requestable(&self) -> Result<Columns> {
+        if let Seen::Ledger(_) = &self.seen {
+            return Ok(view::columns(self.rules(), &self.known()?, &self.me.name));
+        }
+        let told: Columns = self.told(Sheet::Columns).unwrap_or_default();
+        Ok(with_spelled_out(self.rules(), told, &self.me.name))
     }
 
-    /// All protected columns.
-    fn protected(&self) -> Result<Vec<ColumnView>> {
-        let mut found = self.requestable()?;
-        for (target, catalog) in &self.known()? {
+    /// All protected columns; those that I may not ask for, without offers.
+    fn protected(&self) -> Result<Columns> {
+        let mine = self.requestable()?;
+        let told: HashSet<_> = mine
+            .iter()
+            .map(|of| (of.target, of.table, of.column))
+            .collect();
+        let known = self.known()?;
+        let mut others = Columns::default();
+        let mut last: Option<(&Policy, usize)> = None;
+        for (target, catalog) in &known {
             let fold = self.rules().ignores_column_case(target);
-            for one in self.rules().book.protected(target, fold, catalog) {
-                if !found.iter().any(|view| {
-                    view.target == *target && view.table == one.table && view.column == one.column
-                }) {
-                    found.push(ColumnView {
-                        target: target.clone(),
-                        table: one.table,
-                        column: one.column,
-                        policy: one.policy,
-                        class: one.class,
+            for of in self.rules().book.ruled(target, fold, catalog) {
+                if told.contains(&(target, of.table, of.column)) {
+                    continue;
+                }
+                let place = match last {
+                    Some((policy, place)) if std::ptr::eq(policy, of.policy) => place,
+                    _ => others.offering(Offering {
+                        policy: of.policy.name.clone(),
+                        class: of.policy.class.clone(),
                         max: Ttl::ZERO,
                         offers: Vec::new(),
-                    });
-                }
+                    }),
+                };
+                last = Some((of.policy, place));
+                others.push(target, of.table, of.column, place);
             }
         }
-        Ok(found)
+        let mut all = mine.clone();
+        all.append(others);
+        Ok(all)
     }
 
     fn people(&self) -> Result<BTreeSet<String>> {
@@ -384,19 +397,26 @@ impl Known {
         Ok(people)
     }
 
-    /// The columns that the line names so far, of those that I may ask for; all of them where it names none.
-    fn asked(&self, line: &Line) -> Result<Vec<ColumnView>> {
+    /// What may be had of the columns that the line names so far; of all that I may ask for where it names none.
+    fn asked(&self, line: &Line) -> Result<Vec<Offering>> {
         let all = self.requestable()?;
-        let Some(target) = self.target(line) else {
-            return Ok(all);
+        let named = match self.target(line) {
+            Some(target) => columns::named(&all, &target, line.before()),
+            None => Vec::new(),
         };
-        let asked = columns::named(&all, &target, line.before());
-        Ok(if asked.is_empty() { all } else { asked })
+        let asked: Vec<Requestable<'_>> = if named.is_empty() {
+            all.iter().collect()
+        } else {
+            named
+        };
+        let mut offerings: Vec<&Offering> = asked.iter().map(|of| of.by).collect();
+        offerings.dedup_by(|a, b| std::ptr::eq(*a, *b));
+        Ok(offerings.into_iter().cloned().collect())
     }
 
     fn purposes(&self, line: &Line) -> Result<BTreeSet<String>> {
         let asked = self.asked(line)?;
-        let offers = asked.into_iter().flat_map(|view| view.offers);
+        let offers = asked.into_iter().flat_map(|of| of.offers);
         Ok(offers.flat_map(|offer| offer.purposes).collect())
     }
 
@@ -407,7 +427,7 @@ impl Known {
             .skip(1)
             .find(|word| !word.starts_with('-'));
         let longest = match command.map(String::as_str) {
-            Some("request") => self.asked(line)?.iter().map(|view| view.max).min(),
+            Some("request") => self.asked(line)?.iter().map(|of| of.max).min(),
             // An approver may shorten only.
             Some("approve") => {
                 let given: BTreeSet<&String> = line.before().iter().collect();
@@ -435,13 +455,11 @@ impl Known {
                 .map(|hold| (hold.number.to_string(), hold.selector.to_string()))
                 .collect(),
             // As `workflow::mailbox` words them: `hold 3: …`.
-            Seen::Mailbox(_, Some(seen)) => seen
-                .holds
-                .iter()
+            Seen::Mailbox(..) => (self.told::<PersonView>(Sheet::View).iter())
+                .flat_map(|seen| &seen.holds)
                 .filter_map(|text| text.strip_prefix("hold ")?.split_once(": "))
                 .map(|(number, rest)| (number.to_owned(), rest.to_owned()))
                 .collect(),
-            Seen::Mailbox(_, None) => Vec::new(),
         };
         Ok(holds
             .into_iter()

@@ -6,12 +6,13 @@
 use std::collections::BTreeSet;
 
 use crate::access::{ColumnName, TableColumns, TableName, TargetName, Ttl};
+use crate::workflow::requestable::Columns;
 use crate::workflow::view::{ColumnView, OfferView};
 
 /// What this person may request.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    pub columns: Vec<ColumnView>,
+    pub columns: Columns,
 }
 
 /// What is known of the request so far.
@@ -86,7 +87,7 @@ pub fn next(known: &Known, answers: &Answers) -> Result<Option<Question>, Nothin
         table: answers.table.clone(),
     };
     let Some(target) = &answers.target else {
-        let targets: BTreeSet<&TargetName> = known.columns.iter().map(|of| &of.target).collect();
+        let targets: BTreeSet<&TargetName> = known.columns.tables().map(|(of, _)| of).collect();
         if targets.is_empty() {
             return Err(nothing());
         }
@@ -185,13 +186,14 @@ pub fn mend(known: &Known, answers: &mut Answers) -> Vec<String> {
 
 /// Table, or columns of it.
 fn columns_of(known: &Known, answers: &Answers, target: &TargetName) -> Option<Question> {
-    let here = || known.columns.iter().filter(|of| of.target == *target);
     let Some(table) = &answers.table else {
-        let tables: BTreeSet<&TableName> = here().map(|of| &of.table).collect();
+        let here = known.columns.tables().filter(|(of, _)| *of == target);
+        let tables: BTreeSet<&TableName> = here.map(|(_, table)| table).collect();
         return (!tables.is_empty())
             .then(|| Question::Table(tables.into_iter().cloned().collect()));
     };
-    let columns: Vec<ColumnView> = here().filter(|of| of.table == *table).cloned().collect();
+    let here = known.columns.of(target, table);
+    let columns: Vec<ColumnView> = here.map(ColumnView::from).collect();
     (!columns.is_empty()).then(|| Question::Columns {
         table: table.clone(),
         columns,
@@ -207,11 +209,8 @@ fn offers<'k>(
     let mut found = Vec::new();
     for of in tables {
         for column in &of.columns {
-            let view = known.columns.iter().find(|view| {
-                view.target == *target && view.table == of.table && view.column == *column
-            });
-            match view {
-                Some(view) if !view.offers.is_empty() => found.push(view.offers.as_slice()),
+            match known.columns.find(target, &of.table, column) {
+                Some(of) if !of.by.offers.is_empty() => found.push(of.by.offers.as_slice()),
                 _ => return Err(Nothing::Column(of.table.clone(), column.clone())),
             }
         }
@@ -315,16 +314,16 @@ fn tickets(offers: &[&[OfferView]], purpose: Option<&str>, ttl: Ttl) -> Vec<Stri
     patterns
 }
 
-/// Whether columns of one table may be had together, for some purpose.
+/// Whether columns of one table, each with its offers, may be had together, for some purpose.
 ///
 /// # Errors
 /// A sentence for the person who picked them.
-pub fn fit_together(columns: &[&ColumnView]) -> Result<(), String> {
-    let offers: Vec<&[OfferView]> = columns.iter().map(|of| of.offers.as_slice()).collect();
+pub fn fit_together(columns: &[(&str, &[OfferView])]) -> Result<(), String> {
+    let offers: Vec<&[OfferView]> = columns.iter().map(|(_, offers)| *offers).collect();
     if !purposes(&offers, None).is_empty() {
         return Ok(());
     }
-    let names: Vec<&str> = columns.iter().map(|of| of.column.as_str()).collect();
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
     Err(format!(
         "there is no purpose for which {} may be had together; ask for them one by one",
         names.join(" and ")
@@ -346,6 +345,7 @@ pub fn fits_duration(ttl: Ttl, most: Ttl) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workflow::requestable::Offering;
 
     fn offer(max: &str, purposes: &[&str], ticket: Option<&str>, approval: &str) -> OfferView {
         OfferView {
@@ -356,16 +356,19 @@ mod tests {
         }
     }
 
-    fn column(target: &str, table: &str, name: &str, offers: Vec<OfferView>) -> ColumnView {
-        ColumnView {
-            target: target.into(),
-            table: table.parse().unwrap(),
-            column: name.into(),
-            policy: "p".into(),
-            class: None,
-            max: offers.iter().map(|o| o.max).max().unwrap(),
-            offers,
+    fn known(of: Vec<(&str, &str, &str, Vec<OfferView>)>) -> Known {
+        let mut columns = Columns::default();
+        for (target, table, name, offers) in of {
+            let place = columns.offering(Offering {
+                policy: "p".into(),
+                class: None,
+                max: offers.iter().map(|o| o.max).max().unwrap(),
+                offers,
+            });
+            let table = table.parse().unwrap();
+            columns.push(&target.into(), &table, &name.into(), place);
         }
+        Known { columns }
     }
 
     fn contact() -> Vec<OfferView> {
@@ -376,30 +379,28 @@ mod tests {
     }
 
     fn shop() -> Known {
-        Known {
-            columns: vec![
-                column("shop", "public.customers", "email", contact()),
-                column("shop", "public.customers", "phone", contact()),
-                column(
-                    "shop",
-                    "public.customers",
-                    "ssn",
-                    vec![offer("2h", &["incident"], None, "2 of group:dba")],
-                ),
-                column(
-                    "shop",
-                    "public.orders",
-                    "note",
-                    vec![offer("4h", &[], None, "no approval")],
-                ),
-                column(
-                    "billing",
-                    "billing.cards",
-                    "number",
-                    vec![offer("1h", &["audit"], None, "1 of group:dba")],
-                ),
-            ],
-        }
+        known(vec![
+            ("shop", "public.customers", "email", contact()),
+            ("shop", "public.customers", "phone", contact()),
+            (
+                "shop",
+                "public.customers",
+                "ssn",
+                vec![offer("2h", &["incident"], None, "2 of group:dba")],
+            ),
+            (
+                "shop",
+                "public.orders",
+                "note",
+                vec![offer("4h", &[], None, "no approval")],
+            ),
+            (
+                "billing",
+                "billing.cards",
+                "number",
+                vec![offer("1h", &["audit"], None, "1 of group:dba")],
+            ),
+        ])
     }
 
     fn picked(columns: &[&str]) -> Answers {
@@ -547,17 +548,15 @@ mod tests {
 
     #[test]
     fn a_purpose_that_is_too_short_for_the_given_duration_is_not_offered() {
-        let known = Known {
-            columns: vec![column(
-                "shop",
-                "public.customers",
-                "email",
-                vec![
-                    offer("1h", &["support"], None, "no approval"),
-                    offer("8h", &["incident"], None, "1 of group:dba"),
-                ],
-            )],
-        };
+        let known = known(vec![(
+            "shop",
+            "public.customers",
+            "email",
+            vec![
+                offer("1h", &["support"], None, "no approval"),
+                offer("8h", &["incident"], None, "1 of group:dba"),
+            ],
+        )]);
         let mut answers = picked(&["email"]);
         answers.ttl = Some(ttl("2h"));
         let Ok(Some(Question::Purpose(purposes))) = next(&known, &answers) else {
@@ -614,9 +613,11 @@ mod tests {
     #[test]
     fn columns_without_a_common_purpose_are_refused_where_they_are_picked() {
         let known = shop();
-        let email = &known.columns[0];
-        let card = &known.columns[4];
-        assert!(fit_together(&[email, &known.columns[2]]).is_ok());
+        let all: Vec<(&str, &[OfferView])> = (known.columns.iter())
+            .map(|of| (of.column.as_str(), of.by.offers.as_slice()))
+            .collect();
+        let (email, card) = (all[0], all[4]);
+        assert!(fit_together(&[email, all[2]]).is_ok());
         let why = fit_together(&[email, card]).unwrap_err();
         assert!(why.contains("email and number"), "{why}");
     }

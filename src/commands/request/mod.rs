@@ -6,7 +6,7 @@ mod prompts;
 
 use anyhow::Result;
 
-use crate::access::{TableColumns, TargetName, Terms, Ttl, syntax};
+use crate::access::{TableColumns, TableName, TargetName, Terms, Ttl, syntax};
 use crate::cli;
 use crate::failure::{Exit, Failure};
 use crate::policy::{Judgement, Refusal, approvals};
@@ -111,11 +111,15 @@ async fn resolve(
 ) -> Result<Vec<TableColumns>> {
     let (protected, offered) = if words::needs_columns(typed) {
         let offered = context.columns_of(&context.me.name).await?;
-        (context.protected()?, offered)
+        (context.protected(target)?, offered)
     } else {
-        (Vec::new(), Vec::new())
+        Default::default()
     };
-    let (tables, filled) = words::resolve(typed.to_vec(), target, &protected, &offered)?;
+    let all = |table: &TableName| {
+        let offered = offered.of(target, table);
+        offered.map(|of| of.column.clone()).collect()
+    };
+    let (tables, filled) = words::resolve(typed.to_vec(), target, &protected, &all)?;
     for text in filled {
         ui::note(&ui::paragraph(&text, 0))?;
     }

@@ -125,7 +125,10 @@ fn pick_columns(columns: &[ColumnView]) -> Result<Vec<ColumnName>> {
     }
     let known: Vec<ColumnView> = columns.to_vec();
     let check: Check<[usize]> = Rc::new(move |places: &[usize]| {
-        let picked: Vec<&ColumnView> = places.iter().map(|place| &known[*place]).collect();
+        let picked: Vec<(&str, &[OfferView])> = (places.iter())
+            .filter_map(|place| known.get(*place))
+            .map(|of| (of.column.as_str(), of.offers.as_slice()))
+            .collect();
         ask::fit_together(&picked)
     });
     let picked = prompt::pick_several("Which columns?", &rows(columns), &check)?;
@@ -387,17 +390,14 @@ pub fn add_typed(
 ) {
     for of in typed {
         for column in &of.columns {
-            let is_known = known.columns.iter().any(|view| {
-                view.target == *target && view.table == of.table && view.column == *column
-            });
-            if is_known {
+            if known.columns.find(target, &of.table, column).is_some() {
                 continue;
             }
             let catalog = [(
                 target.clone(),
                 vec![(of.table.clone(), vec![column.clone()])],
             )];
-            known.columns.extend(view::columns(
+            known.columns.append(view::columns(
                 context.rules(),
                 &catalog.into_iter().collect(),
                 &context.me.name,
@@ -415,7 +415,7 @@ pub fn target(context: &Context, known: &Known, words: &Words) -> Result<TargetN
     let tables: Vec<&str> = typed.map(|table| table.table.as_str()).collect();
     let mut here = known.clone();
     here.columns
-        .retain(|of| tables.contains(&of.table.table.as_str()));
+        .retain(|_, of| tables.contains(&of.table.as_str()));
     let from = if here.columns.is_empty() {
         known
     } else {
@@ -471,12 +471,9 @@ pub fn table_of(
     if let Some(schema) = &typed.schema {
         return Ok(TableName::new(schema.clone(), typed.table.clone()));
     }
-    let names: BTreeSet<TableName> = known
-        .columns
-        .iter()
-        .filter(|of| of.target == *target && of.table.table == typed.table)
-        .map(|of| of.table.clone())
-        .collect();
+    let alike =
+        (known.columns.tables()).filter(|(of, table)| *of == target && table.table == typed.table);
+    let names: BTreeSet<TableName> = alike.map(|(_, table)| table.clone()).collect();
     if names.is_empty() {
         let targets: Vec<&str> = context.target_names().iter().map(|t| t.as_str()).collect();
         return Err(Failure::new(

@@ -1,4 +1,4 @@
-//! A person's own side: make the mailbox, drop a submission whole, read the view.
+//! A person's own side: make the mailbox, drop a submission whole, read what operators put there.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -16,9 +16,9 @@ use rustix::process::{geteuid, umask};
 
 use super::folders::{Inbox, Slot, beneath, told};
 use super::{
-    FILE, FOLDER, LARGEST_SUBMISSION, LARGEST_VIEW, VIEW, check, digest, unreadable, unwritable,
+    FILE, FOLDER, LARGEST_SHEET, LARGEST_SUBMISSION, check, digest, file_of, unreadable, unwritable,
 };
-use crate::stores::StoreError;
+use crate::stores::{Sheet, StoreError};
 
 /// One's own mailbox, opened. Whose it is: the effective uid of the thread that opened it.
 #[derive(Debug)]
@@ -145,9 +145,10 @@ impl Mailbox {
     ///
     /// # Errors
     /// `Unreadable` where it is no plain file or larger than 32 MiB.
-    pub fn view(&self) -> Result<Option<View>, StoreError> {
-        let path = self.path.join(VIEW);
-        let file = match beneath(&self.folder, VIEW, FILE | OFlags::RDONLY) {
+    pub fn sheet(&self, sheet: Sheet) -> Result<Option<View>, StoreError> {
+        let name = file_of(sheet);
+        let path = self.path.join(name);
+        let file = match beneath(&self.folder, name, FILE | OFlags::RDONLY) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => {
@@ -168,10 +169,10 @@ impl Mailbox {
         let mut bytes = Vec::new();
         let file = File::from(file);
         let written = file.metadata().and_then(|data| data.modified());
-        file.take(LARGEST_VIEW as u64 + 1)
+        file.take(LARGEST_SHEET as u64 + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| wrong(&error.to_string()))?;
-        if bytes.len() > LARGEST_VIEW {
+        if bytes.len() > LARGEST_SHEET {
             return Err(wrong("it is too large"));
         }
         Ok(Some(View {
@@ -262,7 +263,11 @@ fn submission_name() -> io::Result<String> {
 
 /// Whether a name in a mailbox is a submission's.
 pub(super) fn is_submission(name: &[u8], kind: FileType) -> bool {
-    !name.starts_with(b".") && name != VIEW.as_bytes() && kind != FileType::Directory
+    !name.starts_with(b".")
+        && kind != FileType::Directory
+        && [Sheet::View, Sheet::Columns]
+            .into_iter()
+            .all(|sheet| name != file_of(sheet).as_bytes())
 }
 
 /// Reads an opened submission; never more than one byte beyond what is allowed.

@@ -18,7 +18,7 @@ use std::path::Path;
 use rustix::fs::{OFlags, fstatfs};
 use sha2::{Digest, Sha256};
 
-use super::StoreError;
+use super::{Sheet, StoreError};
 
 pub use client::{Mailbox, Receipt, View};
 pub use operator::{Mailboxes, Names};
@@ -26,13 +26,19 @@ pub use thread::{Credentials, as_person};
 
 /// The largest submission, in bytes.
 pub const LARGEST_SUBMISSION: usize = 64 * 1024;
-/// The largest view that is read.
-pub const LARGEST_VIEW: usize = 32 * 1024 * 1024;
+/// The largest sheet that is read.
+pub const LARGEST_SHEET: usize = 32 * 1024 * 1024;
 /// How many names a person's folder may have: `<uid>`, `<uid>.1` … `<uid>.15`. More than one, because anybody can
 /// make a folder under any name first.
 const SLOTS: u32 = 16;
-/// What operators drop.
-const VIEW: &str = "view.json";
+
+/// The name of a sheet's file.
+fn file_of(sheet: Sheet) -> &'static str {
+    match sheet {
+        Sheet::View => "view.json",
+        Sheet::Columns => "columns.json",
+    }
+}
 
 /// What identifies a submission: SHA-256 (hexadecimal) over the submitter's uid, big-endian, and the bytes.
 pub fn digest(uid: u32, bytes: &[u8]) -> String {

@@ -13,9 +13,9 @@ use rustix::io::Errno;
 use super::client::{is_submission, read_submission};
 use super::folders::{Inbox, Slot, beneath, list, told};
 use super::place::Place;
-use super::{FILE, VIEW, digest, unreadable};
+use super::{FILE, digest, file_of, unreadable};
 use crate::access::Person;
-use crate::stores::{Content, Deposit, Inbox as InboxTrait, Oddity, StoreError};
+use crate::stores::{Content, Deposit, Inbox as InboxTrait, Oddity, Sheet, StoreError};
 
 /// Names in the inbox that are looked at in one go. Beyond, only people of this host's own files are looked for.
 const LISTED: usize = 200_000;
@@ -247,20 +247,21 @@ impl InboxTrait for Mailboxes {
         Ok(self.mailboxes()?.into_keys().collect())
     }
 
-    fn publish(&self, person: &Person, view: &[u8]) -> Result<(), StoreError> {
+    fn publish(&self, person: &Person, sheet: Sheet, text: &[u8]) -> Result<(), StoreError> {
+        let name = file_of(sheet);
         for slot in Slot::all(person.uid) {
             let Ok(folder) = self.inbox.fitting(slot) else {
                 continue;
             };
-            if has(&folder, view) {
+            if has(&folder, name, text) {
                 continue;
             }
-            put(&folder, view).map_err(|error| StoreError::Unwritable {
+            put(&folder, name, text).map_err(|error| StoreError::Unwritable {
                 path: self
                     .inbox
                     .path
                     .join(slot.name())
-                    .join(VIEW)
+                    .join(name)
                     .display()
                     .to_string(),
                 why: error.to_string(),
@@ -270,29 +271,30 @@ impl InboxTrait for Mailboxes {
     }
 }
 
-/// Whether the view there is this one already.
-fn has(folder: &OwnedFd, view: &[u8]) -> bool {
-    let Ok(file) = beneath(folder, VIEW, FILE | OFlags::RDONLY) else {
+/// Whether the file there is this one already.
+fn has(folder: &OwnedFd, name: &str, text: &[u8]) -> bool {
+    let Ok(file) = beneath(folder, name, FILE | OFlags::RDONLY) else {
         return false;
     };
     let same_size = fstat(&file).is_ok_and(|status| {
         FileType::from_raw_mode(status.st_mode) == FileType::RegularFile
-            && usize::try_from(status.st_size) == Ok(view.len())
+            && usize::try_from(status.st_size) == Ok(text.len())
     });
-    let mut there = Vec::with_capacity(view.len() + 1);
-    let limit = view.len() as u64 + 1;
-    same_size && File::from(file).take(limit).read_to_end(&mut there).is_ok() && there == view
+    let mut there = Vec::with_capacity(text.len() + 1);
+    let limit = text.len() as u64 + 1;
+    same_size && File::from(file).take(limit).read_to_end(&mut there).is_ok() && there == text
 }
 
-/// Writes the view beside, then renames it into place. The folder belongs to somebody who may do anything in it
+/// Writes the file beside, then renames it into place. The folder belongs to somebody who may do anything in it
 /// meanwhile: what comes of it is only ever what that person reads.
-fn put(folder: &OwnedFd, view: &[u8]) -> std::io::Result<()> {
-    let beside = format!(".view.{}", std::process::id());
-    let written = write(folder, &beside, view).and_then(|()| {
-        match renameat(folder, &beside, folder, VIEW) {
+fn put(folder: &OwnedFd, name: &str, text: &[u8]) -> std::io::Result<()> {
+    let stem = name.trim_end_matches(".json");
+    let beside = format!(".{stem}.{}", std::process::id());
+    let written = write(folder, &beside, text).and_then(|()| {
+        match renameat(folder, &beside, folder, name) {
             Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
-                set_aside(folder, c"view.json")?;
-                renameat(folder, &beside, folder, VIEW)?;
+                set_aside(folder, &CString::new(name)?)?;
+                renameat(folder, &beside, folder, name)?;
             }
             done => done?,
         }

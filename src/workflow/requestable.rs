@@ -1,0 +1,348 @@
+//! The columns that one person may ask for. What a policy offers stands once, and so does the name of a table,
+//! however many columns there are: a company has a hundred thousand.
+
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::access::{ColumnName, TableName, TargetName, Ttl};
+
+use super::view::{ColumnView, OfferView};
+
+/// What one policy offers to one person, for each of its columns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offering {
+    pub policy: String,
+    pub class: Option<String>,
+    /// The longest of the offers; zero where there is none.
+    pub max: Ttl,
+    /// Empty where the person may not ask for these columns, and their names alone are told.
+    pub offers: Vec<OfferView>,
+}
+
+/// One column, with what may be had of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Requestable<'a> {
+    pub target: &'a TargetName,
+    pub table: &'a TableName,
+    pub column: &'a ColumnName,
+    pub by: &'a Offering,
+}
+
+impl From<Requestable<'_>> for ColumnView {
+    fn from(of: Requestable<'_>) -> Self {
+        Self {
+            target: of.target.clone(),
+            table: of.table.clone(),
+            column: of.column.clone(),
+            policy: of.by.policy.clone(),
+            class: of.by.class.clone(),
+            max: of.by.max,
+            offers: of.by.offers.clone(),
+        }
+    }
+}
+
+/// Columns in the order of targets, catalogs and tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Columns {
+    offerings: Vec<Offering>,
+    tables: Vec<OfTable>,
+    /// How many more there are, where not all of them fit.
+    #[serde(default)]
+    pub left_out: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct OfTable {
+    target: TargetName,
+    table: TableName,
+    /// Neighbours of one policy, with its place among the offerings. A file may hold any place.
+    runs: Vec<(usize, Vec<ColumnName>)>,
+}
+
+impl OfTable {
+    fn len(&self) -> usize {
+        self.runs.iter().map(|(_, columns)| columns.len()).sum()
+    }
+}
+
+impl Columns {
+    /// A place for what a policy offers, for [`Columns::push`].
+    pub fn offering(&mut self, of: Offering) -> usize {
+        self.offerings.push(of);
+        self.offerings.len() - 1
+    }
+
+    /// Adds a column behind the others. Columns of one table must follow each other.
+    pub fn push(
+        &mut self,
+        target: &TargetName,
+        table: &TableName,
+        column: &ColumnName,
+        place: usize,
+    ) {
+        let here = |of: &OfTable| of.table == *table && of.target == *target;
+        if !self.tables.last().is_some_and(here) {
+            self.tables.push(OfTable {
+                target: target.clone(),
+                table: table.clone(),
+                runs: Vec::new(),
+            });
+        }
+        let Some(of) = self.tables.last_mut() else {
+            return;
+        };
+        match of.runs.last_mut() {
+            Some((last, columns)) if *last == place => columns.push(column.clone()),
+            _ => of.runs.push((place, vec![column.clone()])),
+        }
+    }
+
+    /// Adds all of these behind the others.
+    pub fn append(&mut self, more: Self) {
+        let before = self.offerings.len();
+        self.offerings.extend(more.offerings);
+        self.tables.extend(more.tables.into_iter().map(|mut of| {
+            for (place, _) in &mut of.runs {
+                *place = place.saturating_add(before);
+            }
+            of
+        }));
+        self.left_out += more.left_out;
+    }
+
+    /// Keeps the columns of these tables.
+    pub fn retain(&mut self, keeps: impl Fn(&TargetName, &TableName) -> bool) {
+        self.tables.retain(|of| keeps(&of.target, &of.table));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Requestable<'_>> {
+        self.tables.iter().flat_map(|of| self.each(of))
+    }
+
+    /// The tables that have one, each once where its columns follow each other.
+    pub fn tables(&self) -> impl Iterator<Item = (&TargetName, &TableName)> {
+        let has_some = self
+            .tables
+            .iter()
+            .filter(|of| self.each(of).next().is_some());
+        has_some.map(|of| (&of.target, &of.table))
+    }
+
+    /// The columns of one table.
+    pub fn of(
+        &self,
+        target: &TargetName,
+        table: &TableName,
+    ) -> impl Iterator<Item = Requestable<'_>> {
+        let here = move |of: &&OfTable| of.table == *table && of.target == *target;
+        let here: Vec<&OfTable> = self.tables.iter().filter(here).collect();
+        here.into_iter().flat_map(|of| self.each(of))
+    }
+
+    /// One column by its name, in the very spelling of the catalog.
+    pub fn find(
+        &self,
+        target: &TargetName,
+        table: &TableName,
+        column: &ColumnName,
+    ) -> Option<Requestable<'_>> {
+        self.of(target, table).find(|of| of.column == column)
+    }
+
+    /// Neighbours that may be had in the same ways, a table at a time.
+    pub fn groups(&self) -> Vec<Vec<Requestable<'_>>> {
+        let mut groups = Vec::new();
+        for of in &self.tables {
+            let columns: Vec<Requestable<'_>> = self.each(of).collect();
+            let alike = columns.chunk_by(|a, b| a.by.offers == b.by.offers);
+            groups.extend(alike.map(<[_]>::to_vec));
+        }
+        groups
+    }
+
+    /// As JSON of at most so many bytes and a little; tables that do not fit are counted.
+    pub fn to_json(&self, most: usize) -> String {
+        let offerings = serde_json::to_string(&self.offerings).unwrap_or_default();
+        let offerings = if offerings.len() > most {
+            "[]"
+        } else {
+            &offerings
+        };
+        let mut text = format!("{{\"offerings\":{offerings},\"tables\":[");
+        let mut left_out = self.left_out;
+        let mut first = true;
+        for of in &self.tables {
+            let one = serde_json::to_string(of).unwrap_or_default();
+            if text.len() + one.len() > most {
+                left_out += of.len();
+                continue;
+            }
+            if !first {
+                text.push(',');
+            }
+            first = false;
+            text.push_str(&one);
+        }
+        text.push_str(&format!("],\"left_out\":{left_out}}}"));
+        text
+    }
+
+    fn each<'a>(&'a self, of: &'a OfTable) -> impl Iterator<Item = Requestable<'a>> {
+        of.runs.iter().flat_map(move |(place, columns)| {
+            let by = self.offerings.get(*place);
+            columns.iter().filter_map(move |column| {
+                Some(Requestable {
+                    target: &of.target,
+                    table: &of.table,
+                    column,
+                    by: by?,
+                })
+            })
+        })
+    }
+}
+
+/// As `-o json` shows them: a [`ColumnView`] each, made one by one.
+pub struct Views<'a>(pub &'a Columns);
+
+impl Serialize for Views<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut all = serializer.serialize_seq(None)?;
+        for of in self.0.iter() {
+            all.serialize_element(&ColumnView::from(of))?;
+        }
+        all.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offering(policy: &str, max: u64) -> Offering {
+        let max = Ttl::from_secs(max);
+        Offering {
+            policy: policy.into(),
+            class: None,
+            max,
+            offers: vec![OfferView {
+                max,
+                purposes: Vec::new(),
+                ticket: None,
+                approval: "no approval".into(),
+            }],
+        }
+    }
+
+    fn shop() -> Columns {
+        let mut columns = Columns::default();
+        let contact = columns.offering(offering("contact", 60));
+        let cards = columns.offering(offering("cards", 30));
+        let shop = TargetName::from("shop");
+        for (table, column, place) in [
+            ("customers", "email", contact),
+            ("customers", "card", cards),
+            ("customers", "phone", contact),
+            ("orders", "note", contact),
+        ] {
+            columns.push(
+                &shop,
+                &TableName::new("public", table),
+                &column.into(),
+                place,
+            );
+        }
+        columns
+    }
+
+    fn names(of: impl Iterator<Item = String>) -> String {
+        of.collect::<Vec<_>>().join(" ")
+    }
+
+    fn shown(columns: &Columns) -> String {
+        names(
+            columns
+                .iter()
+                .map(|of| format!("{}:{}={}", of.table.table, of.column, of.by.policy)),
+        )
+    }
+
+    #[test]
+    fn columns_keep_their_order_and_their_policies() {
+        let columns = shop();
+        let all = "customers:email=contact customers:card=cards customers:phone=contact orders:note=contact";
+        assert_eq!(shown(&columns), all);
+        let read: Columns = serde_json::from_str(&columns.to_json(10_000)).unwrap();
+        assert_eq!(read, columns);
+        let customers = TableName::new("public", "customers");
+        let card = columns.find(&"shop".into(), &customers, &"card".into());
+        assert_eq!(card.unwrap().by.policy, "cards");
+        assert!(
+            columns
+                .find(&"shop".into(), &customers, &"CARD".into())
+                .is_none()
+        );
+        assert!(
+            columns
+                .find(&"other".into(), &customers, &"card".into())
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn those_of_other_places_keep_their_policies() {
+        let mut columns = shop();
+        let mut more = Columns::default();
+        let place = more.offering(offering("wages", 10));
+        more.push(
+            &"staff".into(),
+            &TableName::new("hr", "pay"),
+            &"sum".into(),
+            place,
+        );
+        columns.append(more);
+        let pay = columns.iter().last().unwrap();
+        assert_eq!(
+            (pay.by.policy.as_str(), pay.target.as_str()),
+            ("wages", "staff")
+        );
+        columns.retain(|target, _| target.as_str() == "staff");
+        assert_eq!(shown(&columns), "pay:sum=wages");
+    }
+
+    #[test]
+    fn neighbours_of_equal_offers_are_one_group() {
+        let columns = shop();
+        let groups = columns.groups();
+        let group =
+            |group: &Vec<Requestable<'_>>| names(group.iter().map(|of| of.column.to_string()));
+        let groups: Vec<String> = groups.iter().map(group).collect();
+        assert_eq!(groups, ["email", "card", "phone", "note"]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let columns = shop();
+        let whole = columns.to_json(10_000);
+        let less: Columns = serde_json::from_str(&columns.to_json(whole.len() - 20)).unwrap();
+        assert_eq!(less.left_out, 1, "the table of one column is left out");
+        assert_eq!(less.tables().count(), 1);
+        let none: Columns = serde_json::from_str(&columns.to_json(0)).unwrap();
+        assert_eq!((none.left_out, none.is_empty()), (4, true));
+    }
+
+    #[test]
+    fn a_place_that_nobody_gave_is_passed_over() {
+        let text =
+            r#"{"offerings":[],"tables":[{"target":"shop","table":"a.b","runs":[[7,["c"]]]}]}"#;
+        let columns: Columns = serde_json::from_str(text).unwrap();
+        assert!(columns.is_empty());
+        assert_eq!(columns.tables().count(), 0);
+        assert!(columns.groups().is_empty());
+    }
+}
