@@ -557,7 +557,7 @@ fn odd_names_are_read_and_told_harmlessly() {
                 .unwrap();
             file.write_all(b"text").unwrap();
         }
-        for passed_over in [".hidden", "view.json"] {
+        for passed_over in [".hidden", "view.json", "columns.json"] {
             fs::write(folder.join(passed_over), "no submission").unwrap();
         }
     });
@@ -860,8 +860,6 @@ fn a_view_never_goes_where_the_mailboxes_owner_points() {
         uid: mallory().uid,
         name: "jitmallory".into(),
     };
-    let view = folder.join("view.json");
-    let beside = folder.join(format!(".view.{}", std::process::id()));
     type Plant<'a> = &'a (dyn Fn(&Path) + Sync);
     let plant: [(&str, Plant<'_>); 6] = [
         ("a link", &|path| symlink(&victim, path).unwrap()),
@@ -879,26 +877,30 @@ fn a_view_never_goes_where_the_mailboxes_owner_points() {
             fs::write(path, "own").unwrap()
         }),
     ];
-    for (what, plant) in plant {
-        for at in [&view, &beside] {
-            acting(&mallory(), || plant(at));
-            let text = format!("the view after {what}");
-            // As root, who could follow anything.
-            mailboxes(&inbox)
-                .publish(&who, Sheet::View, text.as_bytes())
-                .unwrap();
-            let seen = acting(&mallory(), || {
-                Mailbox::open(&inbox)
-                    .unwrap()
-                    .unwrap()
-                    .sheet(Sheet::View)
-                    .unwrap()
-                    .unwrap()
-            });
-            assert_eq!(seen.bytes, text.as_bytes(), "{what}");
-            assert!(fs::symlink_metadata(&view).unwrap().is_file(), "{what}");
-            assert!(fs::symlink_metadata(&beside).is_err(), "{what}");
-            fs::remove_file(&view).unwrap();
+    for (sheet, name) in [(Sheet::View, "view"), (Sheet::Columns, "columns")] {
+        let view = folder.join(format!("{name}.json"));
+        let beside = folder.join(format!(".{name}.{}", std::process::id()));
+        for (what, plant) in plant {
+            for at in [&view, &beside] {
+                acting(&mallory(), || plant(at));
+                let text = format!("the view after {what}");
+                // As root, who could follow anything.
+                mailboxes(&inbox)
+                    .publish(&who, sheet, text.as_bytes())
+                    .unwrap();
+                let seen = acting(&mallory(), || {
+                    Mailbox::open(&inbox)
+                        .unwrap()
+                        .unwrap()
+                        .sheet(sheet)
+                        .unwrap()
+                        .unwrap()
+                });
+                assert_eq!(seen.bytes, text.as_bytes(), "{what}");
+                assert!(fs::symlink_metadata(&view).unwrap().is_file(), "{what}");
+                assert!(fs::symlink_metadata(&beside).is_err(), "{what}");
+                fs::remove_file(&view).unwrap();
+            }
         }
     }
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");

@@ -1,12 +1,18 @@
 //! Many leases at once: one sweep gives them, one sweep takes them, and nothing is left over.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::time::Instant;
 
 use crate::support::on_every_server;
+use crate::support::people::{Person, alice, bob, dave};
 use crate::support::server::{Kind, Server};
 use crate::support::shop::Shop;
 
-on_every_server!(a_thousand_leases_are_given_and_taken_in_one_sweep_each);
+on_every_server!(
+    a_thousand_leases_are_given_and_taken_in_one_sweep_each,
+    the_columns_of_a_company_are_put_into_a_mailbox_once,
+);
 
 const POLICY: &str = r"
 version: 1
@@ -107,4 +113,70 @@ fn left_over(shop: &Shop<'_>) -> usize {
         ),
     };
     shop.dba(&sql).len()
+}
+
+/// What may be asked for changes seldom, and of a whole company it is megabytes: a sweep that finds nothing new there
+/// writes only the small file that says when it was.
+fn the_columns_of_a_company_are_put_into_a_mailbox_once(server: &Server) {
+    let shop = Shop::bare(server, &POLICY.replace("jitbob, ", ""));
+    shop.dba(&format!(
+        "CREATE TABLE {} (c1 int, c2 int)",
+        shop.table("t1")
+    ));
+    shop.jit.init();
+    shop.set_up();
+    for person in [alice(), bob(), dave()] {
+        shop.jit(&person, &["list"]).ok();
+    }
+    shop.sweep().ok();
+    let place = |person: &Person, name: &str| {
+        shop.jit
+            .path(format!("var/lib/jit/inbox/{}/{name}.json", person.uid))
+    };
+    let file = |person: &Person, name: &str| fs::metadata(place(person, name)).unwrap().ino();
+    let offered = |person: &Person| {
+        let told = shop.jit(person, &["columns", "-o", "json"]).ok().json();
+        let told = told.as_array().unwrap().clone();
+        let names = told
+            .iter()
+            .map(|of| of["column"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(offered(&alice()), ["c1", "c2"]);
+    assert_eq!(offered(&bob()), Vec::<String>::new());
+    let bobs = fs::read_to_string(place(&bob(), "columns")).unwrap();
+    assert!(
+        !bobs.contains("t1"),
+        "whoever may not ask is told no names: {bobs}"
+    );
+    let (columns, view) = (file(&alice(), "columns"), file(&alice(), "view"));
+    shop.sweep().ok();
+    assert_eq!(file(&alice(), "columns"), columns, "nothing is new there");
+    assert_ne!(
+        file(&alice(), "view"),
+        view,
+        "it says when the last sweep was"
+    );
+    shop.dba(&format!(
+        "ALTER TABLE {} ADD COLUMN c3 int",
+        shop.table("t1")
+    ));
+    // MySQL and MariaDB show jit's account only what it may give.
+    shop.set_up();
+    shop.sweep().ok();
+    assert_eq!(offered(&alice()), ["c1", "c2", "c3"]);
+    // Named in short, and all of them.
+    let asked = [
+        "request",
+        "shop",
+        "t1:*",
+        "--for",
+        "1h",
+        "--reason",
+        "why",
+        "--dry-run",
+    ];
+    let said = shop.jit(&alice(), &asked).ok();
+    assert!(said.err.contains("* is"), "{said}");
+    assert!(said.err.contains("c1,c2,c3"), "{said}");
 }
