@@ -283,11 +283,16 @@ impl Context {
         }
     }
 
-    /// The protected columns of a target, whoever may ask for them: for filling in names only.
-    pub fn protected(&self, target: &TargetName) -> Result<BTreeMap<TableName, Vec<ColumnName>>> {
+    /// The protected columns of a target, whoever may ask for them: for filling in names only. Of tables with these
+    /// bare names, or of all where none has one.
+    pub fn protected(
+        &self,
+        target: &TargetName,
+        named: &[&str],
+    ) -> Result<BTreeMap<TableName, Vec<ColumnName>>> {
         let rules = self.rules();
         let mut known = spelled_out(rules).remove(target).unwrap_or_default();
-        let mut tables: BTreeMap<TableName, Vec<ColumnName>> = BTreeMap::new();
+        let mut told = Columns::default();
         match &self.reach {
             Reach::Operator(op) => {
                 if let Some(observed) = view::known_columns(op)?.remove(target) {
@@ -295,13 +300,20 @@ impl Context {
                 }
             }
             // Without an inbox there is a little less to fill in.
-            Reach::Mailbox(_) => {
-                let told = self.told_columns().ok().flatten().unwrap_or_default();
-                for of in told.iter().filter(|of| of.target == target) {
-                    let columns = tables.entry(of.table.clone()).or_default();
-                    columns.push(of.column.clone());
-                }
-            }
+            Reach::Mailbox(_) => told = self.told_columns().ok().flatten().unwrap_or_default(),
+        }
+        let is_named = |table: &TableName| named.contains(&table.table.as_str());
+        told.retain(|of, _| of == target);
+        if known.iter().any(|(table, _)| is_named(table))
+            || told.tables().any(|(_, of)| is_named(of))
+        {
+            known.retain(|(table, _)| is_named(table));
+            told.retain(|_, table| is_named(table));
+        }
+        let mut tables: BTreeMap<TableName, Vec<ColumnName>> = BTreeMap::new();
+        for of in told.iter() {
+            let columns = tables.entry(of.table.clone()).or_default();
+            columns.push(of.column.clone());
         }
         let fold = rules.ignores_column_case(target);
         for of in rules.book.ruled(target, fold, &known) {

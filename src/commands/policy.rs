@@ -94,7 +94,7 @@ async fn explain(context: &Context, arguments: &cli::Explain) -> Result<Exit> {
     let (typed_target, typed) = words::split_target(&arguments.what)?;
     let target = words::target(typed_target, &context.target_names())?;
     let protected = if words::needs_columns(&typed) {
-        context.protected(&target)?
+        context.protected(&target, &words::bare_names(&typed))?
     } else {
         Default::default()
     };

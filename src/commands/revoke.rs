@@ -282,7 +282,7 @@ fn column(
             let here = |of: &TargetName| target.is_none_or(|target| target == of);
             let mut names: BTreeSet<TableName> = BTreeSet::new();
             for target in context.target_names().into_iter().filter(|of| here(of)) {
-                names.extend(context.protected(target)?.into_keys());
+                names.extend(context.protected(target, &[&table.table])?.into_keys());
             }
             names.extend(
                 open.iter()

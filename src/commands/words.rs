@@ -94,6 +94,14 @@ pub fn needs_columns(typed: &[(TypedTable, TypedColumns)]) -> bool {
         .any(|(table, columns)| table.schema.is_none() || *columns == TypedColumns::All)
 }
 
+/// The bare names of tables that were typed.
+pub fn bare_names(typed: &[Typed]) -> Vec<&str> {
+    typed
+        .iter()
+        .map(|(table, _)| table.table.as_str())
+        .collect()
+}
+
 /// Full names for what was typed: the schema from the only protected table of that name, `*` for `all` columns of
 /// it. What was filled in is returned too, to be shown.
 pub fn resolve(

@@ -135,7 +135,10 @@ impl<'b> Search<'b> {
         let mut patterns: Vec<Unit> = Vec::new();
         for unit in self.units(b) {
             match self.column(unit).as_exact() {
-                Some(name) => exact.entry(folded(name)).or_default().push(unit),
+                Some(name) => exact
+                    .entry(folded(name).into_owned())
+                    .or_default()
+                    .push(unit),
                 None => patterns.push(unit),
             }
         }
@@ -143,7 +146,7 @@ impl<'b> Search<'b> {
             match self.column(unit).as_exact() {
                 Some(name) => {
                     for other in exact
-                        .get(&folded(name))
+                        .get(folded(name).as_ref())
                         .into_iter()
                         .flatten()
                         .chain(&patterns)

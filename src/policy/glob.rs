@@ -5,6 +5,7 @@
 //! caller says so. The matching is our own because the crate for it knows no escapes, and because the same tokens
 //! must answer what two patterns have in common; a test holds it against that crate.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -38,8 +39,12 @@ impl Case {
 }
 
 /// A name as it is compared without case: the key of an index.
-pub(super) fn folded(name: &str) -> String {
-    name.chars().map(|c| Case::Ignored.fold(c)).collect()
+pub(super) fn folded(name: &str) -> Cow<'_, str> {
+    let is_folded = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+    match name.bytes().all(is_folded) {
+        true => Cow::Borrowed(name),
+        false => Cow::Owned(name.chars().map(|c| Case::Ignored.fold(c)).collect()),
+    }
 }
 
 /// A part of a pattern.

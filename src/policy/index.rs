@@ -260,6 +260,18 @@ impl Book {
         )
     }
 
+    /// What may match the columns of one table.
+    pub(super) fn rulers(&self, target: &TargetName, table: &TableName) -> Rulers<'_> {
+        let loose = self.index.candidates(target, table);
+        Rulers {
+            book: self,
+            exact: self.index.table(target, table),
+            loose: loose
+                .filter(|at| self.policies[*at].table.matches(table))
+                .collect(),
+        }
+    }
+
     /// Every pattern that matches the column.
     pub(super) fn matching(
         &self,
@@ -268,21 +280,7 @@ impl Book {
         column: &ColumnName,
         case: Case,
     ) -> Vec<Unit> {
-        let fits =
-            |unit: &Unit| self.policies[unit.policy].columns[unit.column].matches(&column.0, case);
-        let mut units = Vec::new();
-        if let Some(exact) = self.index.table(target, table) {
-            let name = folded(&column.0);
-            let named = exact.named(&name).chain(&exact.patterns);
-            units.extend(named.filter(|unit| fits(unit)));
-        }
-        for policy in self.index.candidates(target, table) {
-            if self.policies[policy].table.matches(table) {
-                let columns = 0..self.policies[policy].columns.len();
-                units.extend(columns.map(|column| Unit { policy, column }).filter(fits));
-            }
-        }
-        units
+        self.rulers(target, table).matching(column, case)
     }
 
     pub(super) fn ruling(
@@ -292,10 +290,53 @@ impl Book {
         column: &ColumnName,
         case: Case,
     ) -> Ruling {
+        self.rulers(target, table).ruling(column, case)
+    }
+
+    /// Policies that name this table exactly.
+    pub(super) fn policies_of(&self, target: &TargetName, table: &TableName) -> &[usize] {
+        self.index
+            .table(target, table)
+            .map_or(&[], |table| &table.policies)
+    }
+}
+
+/// What may match the columns of one table, found once for all of them.
+pub(super) struct Rulers<'b> {
+    book: &'b Book,
+    exact: Option<&'b Table>,
+    /// Policies with a wildcard that match the table.
+    loose: Vec<usize>,
+}
+
+impl Rulers<'_> {
+    /// Every pattern that matches the column.
+    pub fn matching(&self, column: &ColumnName, case: Case) -> Vec<Unit> {
+        let policies = &self.book.policies;
+        let fits =
+            |unit: &Unit| policies[unit.policy].columns[unit.column].matches(&column.0, case);
+        let mut units = Vec::new();
+        if let Some(exact) = self.exact {
+            let name = folded(&column.0);
+            let named = exact.named(&name).chain(&exact.patterns);
+            units.extend(named.filter(|unit| fits(unit)));
+        }
+        for policy in self.loose.iter().copied() {
+            let columns = 0..policies[policy].columns.len();
+            units.extend(columns.map(|column| Unit { policy, column }).filter(fits));
+        }
+        units
+    }
+
+    pub fn ruling(&self, column: &ColumnName, case: Case) -> Ruling {
+        let units = self.matching(column, case);
+        if let [only] = units.as_slice() {
+            return Ruling::One(only.policy);
+        }
         // Few patterns differ in how exact they are, however many match.
         let mut best: Vec<(Specificity, Vec<usize>)> = Vec::new();
-        for unit in self.matching(target, table, column, case) {
-            let mine = self.specificity(unit);
+        for unit in units {
+            let mine = self.book.specificity(unit);
             if best.iter().any(|(other, _)| other.beats(&mine)) {
                 continue;
             }
@@ -316,12 +357,5 @@ impl Book {
             [one] => Ruling::One(*one),
             _ => Ruling::Unclear(unbeaten),
         }
-    }
-
-    /// Policies that name this table exactly.
-    pub(super) fn policies_of(&self, target: &TargetName, table: &TableName) -> &[usize] {
-        self.index
-            .table(target, table)
-            .map_or(&[], |table| &table.policies)
     }
 }

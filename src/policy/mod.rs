@@ -24,7 +24,7 @@ use crate::access::{TableColumns, TargetName, Terms, Ttl};
 pub use book::{Book, SourceFile};
 pub use document::{Expect, schema};
 pub use judge::{Explained, RuledColumn, Tried};
-pub use offers::{Leasable, Offer, ProtectedColumn, Ruled};
+pub use offers::{Gate, Leasable, Offer, ProtectedColumn, Ruled};
 pub use recorded::still_allows;
 pub use trial::TestResult;
 

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::Directory;
 use super::approvals;
-use super::book::{Book, Policy};
+use super::book::{Book, Entry, Policy};
 use super::glob::Case;
 use super::index::Ruling;
 use crate::access::{
-    ColumnName, Sessions, ShortText, TableName, TablePattern, TargetName, Ttl, Usage,
+    ApprovalLine, ColumnName, Sessions, ShortText, TableName, TablePattern, TargetName, Ttl, Usage,
 };
 
 /// A column of a catalog, and the policy that rules it.
@@ -44,8 +44,6 @@ pub struct Leasable {
 /// One way in which a person may ask for a column.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Offer {
-    /// `customer-contact, entry 1`
-    pub rule: String,
     pub max: Ttl,
     /// Empty: any purpose, or none.
     pub purposes: Vec<String>,
@@ -139,8 +137,9 @@ impl Book {
         let case = Case::ignored_if(ignore_column_case);
         let mut ruled = Vec::new();
         for (table, columns) in catalog {
+            let rulers = self.rulers(target, table);
             for column in columns {
-                if let Ruling::One(policy) = self.ruling(target, table, column, case) {
+                if let Ruling::One(policy) = rulers.ruling(column, case) {
                     ruled.push(Ruled {
                         table,
                         column,
@@ -153,22 +152,36 @@ impl Book {
     }
 }
 
-impl Policy {
-    /// The ways in which a person may ask for the columns that this policy rules, in its order; empty where there is
-    /// none.
-    pub fn offers(&self, dir: &dyn Directory, who: &str) -> Vec<Offer> {
-        self.entries
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| entry.who.iter().any(|name| dir.covers(name, who)))
-            .filter(|(_, entry)| approvals::possible(&entry.lines, who, dir).is_ok())
-            .map(|(at, entry)| Offer {
-                rule: self.shown(at),
-                max: entry.max,
-                purposes: entry.purposes.clone().unwrap_or_default(),
-                ticket: entry.ticket.as_ref().map(|ticket| ticket.text.to_string()),
-                approval: approvals::in_words(&entry.lines),
-            })
-            .collect()
+/// Who may ask by an entry: whom it names, as far as somebody could approve it for them. A company's entries are many,
+/// and their gates few.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Gate<'b> {
+    who: &'b [String],
+    lines: &'b [ApprovalLine],
+}
+
+impl Gate<'_> {
+    pub fn opens(&self, dir: &dyn Directory, who: &str) -> bool {
+        self.who.iter().any(|name| dir.covers(name, who))
+            && approvals::possible(self.lines, who, dir).is_ok()
+    }
+}
+
+impl Entry {
+    pub fn gate(&self) -> Gate<'_> {
+        Gate {
+            who: &self.who,
+            lines: &self.lines,
+        }
+    }
+
+    /// What whoever may ask by it can have.
+    pub fn offer(&self) -> Offer {
+        Offer {
+            max: self.max,
+            purposes: self.purposes.clone().unwrap_or_default(),
+            ticket: self.ticket.as_ref().map(|ticket| ticket.text.to_string()),
+            approval: approvals::in_words(&self.lines),
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use foldhash::{HashMap, HashMapExt};
 
-use crate::access::{TargetName, Ttl};
-use crate::policy::Ruled;
+use crate::access::TargetName;
 use crate::policy::book::Policy;
+use crate::policy::{Gate, Ruled};
 
 use super::Rules;
 use super::requestable::{Columns, Offering};
@@ -13,84 +13,94 @@ use super::view::{OfferView, Protected};
 /// The columns of all targets that policies rule, found once for everybody who may ask for some.
 pub struct Offered<'a> {
     rules: &'a Rules,
-    /// Each policy once.
-    policies: Vec<&'a Policy>,
+    gates: Vec<Gate<'a>>,
+    /// Each policy once, with the places of its entries' gates.
+    policies: Vec<(&'a Policy, Vec<usize>)>,
     /// Each column with the place of its policy.
     targets: Vec<(&'a TargetName, Vec<(Ruled<'a, 'a>, usize)>)>,
 }
 
-/// What each policy offers to one person, and the longest of it; `None` where they may not ask at all. Whoever is
-/// offered the same may ask for the same columns.
+/// Which gates are open to one person. Those to whom the same ones are open may ask for the same columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offers(Vec<Option<(Ttl, Vec<OfferView>)>>);
+pub struct Offers(Vec<bool>);
 
 impl<'a> Offered<'a> {
     pub fn among(rules: &'a Rules, known: &'a Protected) -> Self {
-        let mut policies: Vec<&Policy> = Vec::new();
-        let mut places: HashMap<*const Policy, usize> = HashMap::new();
+        let mut gates: Vec<Gate<'a>> = Vec::new();
+        let mut gates_at: HashMap<Gate<'a>, usize> = HashMap::new();
+        let mut policies: Vec<(&Policy, Vec<usize>)> = Vec::new();
+        let mut policies_at: HashMap<*const Policy, usize> = HashMap::new();
         let mut targets = Vec::new();
         for target in rules.targets.keys() {
             let fold = rules.ignores_column_case(target);
             let Some(catalog) = known.get(target) else {
                 continue;
             };
-            let ruled = rules.book.ruled(target, fold, catalog).into_iter();
-            let placed = ruled.map(|of| {
-                let place = places.entry(of.policy).or_insert_with(|| {
-                    policies.push(of.policy);
+            let mut placed = Vec::new();
+            for of in rules.book.ruled(target, fold, catalog) {
+                let place = *policies_at.entry(of.policy).or_insert_with(|| {
+                    let entries = of.policy.entries.iter().map(|entry| {
+                        *gates_at.entry(entry.gate()).or_insert_with(|| {
+                            gates.push(entry.gate());
+                            gates.len() - 1
+                        })
+                    });
+                    policies.push((of.policy, entries.collect()));
                     policies.len() - 1
                 });
-                (of, *place)
-            });
-            targets.push((target, placed.collect()));
+                placed.push((of, place));
+            }
+            targets.push((target, placed));
         }
         Self {
             rules,
+            gates,
             policies,
             targets,
         }
     }
 
-    /// Each policy makes the same offers for all of its columns.
     pub fn offers(&self, user: &str) -> Offers {
-        let of = |policy: &&Policy| {
-            let offers: Vec<OfferView> = policy
-                .offers(self.rules.people.directory(), user)
-                .into_iter()
-                .map(|offer| OfferView {
-                    max: offer.max,
-                    purposes: offer.purposes,
-                    ticket: offer.ticket,
-                    approval: offer.approval,
-                })
-                .collect();
-            Some((offers.iter().map(|offer| offer.max).max()?, offers))
-        };
-        Offers(self.policies.iter().map(of).collect())
+        let people = self.rules.people.directory();
+        let open = self.gates.iter().map(|gate| gate.opens(people, user));
+        Offers(open.collect())
     }
 
     /// What somebody with these offers may ask for, in the order of targets and catalogs.
     pub fn columns(&self, offers: &Offers) -> Columns {
         let mut columns = Columns::default();
-        let mut known: Vec<Option<usize>> = vec![None; self.policies.len()];
+        // Each policy makes the same offers for all of its columns.
+        let mut made: Vec<Option<Option<usize>>> = vec![None; self.policies.len()];
         for (target, ruled) in &self.targets {
             for (of, place) in ruled {
-                let (Some(Some((max, offers))), Some(known)) =
-                    (offers.0.get(*place), known.get_mut(*place))
-                else {
-                    continue;
-                };
-                let offering = *known.get_or_insert_with(|| {
-                    columns.offering(Offering {
-                        policy: of.policy.name.clone(),
-                        class: of.policy.class.clone(),
-                        max: *max,
-                        offers: offers.clone(),
-                    })
-                });
-                columns.push(target, of.table, of.column, offering);
+                let offering = *made[*place]
+                    .get_or_insert_with(|| Some(columns.offering(self.offering(*place, offers)?)));
+                if let Some(offering) = offering {
+                    columns.push(target, of.table, of.column, offering);
+                }
             }
         }
         columns
+    }
+
+    /// `None` where no entry of the policy is open.
+    fn offering(&self, place: usize, Offers(open): &Offers) -> Option<Offering> {
+        let (policy, gates) = &self.policies[place];
+        let offers: Vec<OfferView> = (policy.entries.iter().zip(gates))
+            .filter(|(_, gate)| open.get(**gate) == Some(&true))
+            .map(|(entry, _)| entry.offer())
+            .map(|offer| OfferView {
+                max: offer.max,
+                purposes: offer.purposes,
+                ticket: offer.ticket,
+                approval: offer.approval,
+            })
+            .collect();
+        Some(Offering {
+            policy: policy.name.clone(),
+            class: policy.class.clone(),
+            max: offers.iter().map(|offer| offer.max).max()?,
+            offers,
+        })
     }
 }

@@ -111,7 +111,10 @@ async fn resolve(
 ) -> Result<Vec<TableColumns>> {
     let (protected, offered) = if words::needs_columns(typed) {
         let offered = context.columns_of(&context.me.name).await?;
-        (context.protected(target)?, offered)
+        (
+            context.protected(target, &words::bare_names(typed))?,
+            offered,
+        )
     } else {
         Default::default()
     };

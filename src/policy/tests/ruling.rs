@@ -96,16 +96,22 @@ fn offers_are_what_a_person_may_ask_for() {
     let offers = |who: &str, column: &str| {
         let catalog = [("public.customers".parse().unwrap(), vec![column.into()])];
         let ruled = book.ruled(&"shop".into(), false, &catalog);
-        let offers = ruled.iter().flat_map(|of| of.policy.offers(&team(), who));
-        offers.collect::<Vec<_>>()
+        let entries = ruled.iter().flat_map(|of| {
+            let rules = (0..).map(|at| of.policy.shown(at));
+            rules.zip(&of.policy.entries)
+        });
+        let open = entries.filter(|(_, entry)| entry.gate().opens(&team(), who));
+        open.map(|(rule, entry)| (rule, entry.offer()))
+            .collect::<Vec<_>>()
     };
     let carol = offers("carol", "email");
     assert_eq!(carol.len(), 1);
-    assert_eq!(carol[0].rule, "customer-contact, entry 2");
-    assert_eq!(carol[0].purposes, ["incident", "migration"]);
-    assert_eq!(carol[0].approval, "1 of group:dba and 1 of group:privacy");
+    let (rule, offer) = &carol[0];
+    assert_eq!(rule, "customer-contact, entry 2");
+    assert_eq!(offer.purposes, ["incident", "migration"]);
+    assert_eq!(offer.approval, "1 of group:dba and 1 of group:privacy");
     assert_eq!(
-        offers("alice", "phone")[0].ticket.as_deref(),
+        offers("alice", "phone")[0].1.ticket.as_deref(),
         Some(r"SUP-\d+")
     );
     assert!(offers("mallory", "email").is_empty());
