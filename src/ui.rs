@@ -4,7 +4,7 @@
 pub mod live;
 pub mod prompt;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 use chrono::{DateTime, Local, TimeZone};
 use unicode_width::UnicodeWidthStr;
@@ -32,20 +32,29 @@ pub fn note(text: &str) -> io::Result<()> {
 }
 
 fn write_all(handle: &mut impl Write, text: &str) -> io::Result<()> {
-    match handle
-        .write_all(text.as_bytes())
-        .and_then(|()| handle.write_all(b"\n"))
-        .and_then(|()| handle.flush())
-    {
+    or_end(
+        handle
+            .write_all(text.as_bytes())
+            .and_then(|()| handle.write_all(b"\n"))
+            .and_then(|()| handle.flush()),
+    )
+}
+
+fn or_end(written: io::Result<()>) -> io::Result<()> {
+    match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => other,
     }
 }
 
-/// Prints a value as JSON, alone on standard output.
-pub fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    say(&serde_json::to_string_pretty(value)?)?;
-    Ok(())
+/// Prints a value as JSON, alone on standard output; piece by piece, however large it is.
+///
+/// # Errors
+/// Those of [`say`].
+pub fn json(value: &impl serde::Serialize) -> io::Result<()> {
+    let mut handle = BufWriter::new(anstream::stdout().lock());
+    or_end(serde_json::to_writer_pretty(&mut handle, value).map_err(io::Error::from))?;
+    write_all(&mut handle, "")
 }
 
 /// Text that came from somebody else, made harmless: control characters, escape codes, line breaks and characters

@@ -34,7 +34,6 @@ pub enum Reach {
 }
 
 pub struct Context {
-    pub common: Common,
     pub format: Format,
     pub settings: Settings,
     pub me: Person,
@@ -76,6 +75,8 @@ impl Context {
             Ok(if sqlite::may_operate(path)? {
                 Reach::Operator(Box::new(operator(settings, rules, me)?))
             } else {
+                // Only operators record them.
+                rules.texts.take();
                 Reach::Mailbox(Box::new(rules))
             })
         })
@@ -107,7 +108,6 @@ impl Context {
         let rules = super::rules::read(&settings, common.verbose)?;
         let reach = reach(&settings, rules, identity.person.clone())?;
         Ok(Self {
-            common: common.clone(),
             format: common.output,
             me: identity.person.clone(),
             identity,
@@ -115,11 +115,6 @@ impl Context {
             reach,
             told: Cell::new(false),
         })
-    }
-
-    /// The same, read anew.
-    pub fn again(&self) -> Result<Self> {
-        Self::open_to_take(&self.common)
     }
 
     /// The end of the process, after which nothing is asked any more. Taking a whole company's policies apart would
@@ -198,9 +193,12 @@ impl Context {
         self.sheet(Sheet::View)
     }
 
-    /// The columns that operators told me I may ask for; `None` before the first time.
-    fn told_columns(&self) -> Result<Option<Columns>> {
-        self.sheet(Sheet::Columns)
+    /// The columns that operators told me I may ask for; none before the first time, and where I am an operator.
+    pub fn told_columns(&self) -> Result<Columns> {
+        match &self.reach {
+            Reach::Operator(_) => Ok(Columns::default()),
+            Reach::Mailbox(_) => Ok(self.sheet(Sheet::Columns)?.unwrap_or_default()),
+        }
     }
 
     fn sheet<T: DeserializeOwned>(&self, sheet: Sheet) -> Result<Option<T>> {
@@ -258,7 +256,7 @@ impl Context {
         match &self.reach {
             Reach::Mailbox(rules) => {
                 let told = match user == self.me.name {
-                    true => self.told_columns()?.unwrap_or_default(),
+                    true => self.told_columns()?,
                     false => Columns::default(),
                 };
                 Ok(with_spelled_out(rules, told, user))
@@ -275,45 +273,44 @@ impl Context {
                         known.insert(name.clone(), catalog);
                     }
                 }
-                for (name, catalog) in spelled_out(&op.rules) {
-                    known.entry(name).or_insert(catalog);
-                }
+                let unknown = |name: &TargetName| !known.contains_key(name);
+                known.append(&mut spelled_out(&op.rules, unknown));
                 Ok(view::columns(&op.rules, &known, user))
             }
         }
     }
 
-    /// The protected columns of a target, whoever may ask for them: for filling in names only. Of tables with these
-    /// bare names, or of all where none has one.
+    /// The protected columns of a target, whoever may ask for them, beside those that I was told of: for filling in
+    /// names only. Of tables with these bare names, or of all where none has one.
     pub fn protected(
         &self,
         target: &TargetName,
         named: &[&str],
+        told: &Columns,
     ) -> Result<BTreeMap<TableName, Vec<ColumnName>>> {
         let rules = self.rules();
-        let mut known = spelled_out(rules).remove(target).unwrap_or_default();
-        let mut told = Columns::default();
-        match &self.reach {
-            Reach::Operator(op) => {
-                if let Some(observed) = view::known_columns(op)?.remove(target) {
-                    known = observed;
-                }
-            }
-            // Without an inbox there is a little less to fill in.
-            Reach::Mailbox(_) => told = self.told_columns().ok().flatten().unwrap_or_default(),
+        let mut known = Protected::new();
+        if let Reach::Operator(op) = &self.reach {
+            known = view::known_columns(op)?;
         }
+        let mut known = match known.remove(target) {
+            Some(observed) => observed,
+            None => spelled_out(rules, |of| of == target)
+                .remove(target)
+                .unwrap_or_default(),
+        };
         let is_named = |table: &TableName| named.contains(&table.table.as_str());
-        told.retain(|of, _| of == target);
-        if known.iter().any(|(table, _)| is_named(table))
-            || told.tables().any(|(_, of)| is_named(of))
-        {
-            known.retain(|(table, _)| is_named(table));
-            told.retain(|_, table| is_named(table));
-        }
+        let here = || told.tables().filter(|(of, _)| *of == target);
+        let known_names = known.iter().map(|(table, _)| table);
+        let some = known_names
+            .chain(here().map(|(_, table)| table))
+            .any(is_named);
+        let wanted = |table: &TableName| !some || is_named(table);
+        known.retain(|(table, _)| wanted(table));
         let mut tables: BTreeMap<TableName, Vec<ColumnName>> = BTreeMap::new();
-        for of in told.iter() {
-            let columns = tables.entry(of.table.clone()).or_default();
-            columns.push(of.column.clone());
+        for (_, table) in here().filter(|(_, table)| wanted(table)) {
+            let columns = told.of(target, table).map(|of| of.column.clone());
+            tables.insert(table.clone(), columns.collect());
         }
         let fold = rules.ignores_column_case(target);
         for of in rules.book.ruled(target, fold, &known) {
@@ -344,11 +341,12 @@ impl Context {
     }
 }
 
-/// The columns that policies name without wildcards: what can be known of a target that nobody has looked at.
-pub(super) fn spelled_out(rules: &Rules) -> Protected {
+/// The columns that policies of these targets name without wildcards: what can be known of a target that nobody has
+/// looked at.
+pub(super) fn spelled_out(rules: &Rules, wanted: impl Fn(&TargetName) -> bool) -> Protected {
     let mut known = Protected::new();
     let mut places: HashMap<(TargetName, TableName), usize> = HashMap::new();
-    for policy in rules.book.policies() {
+    for policy in (rules.book.policies().iter()).filter(|policy| wanted(&policy.target)) {
         let (Some(schema), Some(table)) = (
             policy.table.schema.as_exact(),
             policy.table.table.as_exact(),
@@ -377,15 +375,13 @@ pub(super) fn spelled_out(rules: &Rules) -> Protected {
 /// What somebody was told, and those of [`spelled_out`] that they may ask for besides: of targets that nobody has
 /// looked at, and, where not all columns fitted into the mailbox, of other tables.
 pub(super) fn with_spelled_out(rules: &Rules, mut told: Columns, user: &str) -> Columns {
-    let mut spelled = spelled_out(rules);
-    if told.left_out == 0 {
-        let looked_at: BTreeSet<&TargetName> = told.tables().map(|(target, _)| target).collect();
-        spelled.retain(|target, _| !looked_at.contains(target));
-    } else {
-        let tables: HashSet<(&TargetName, &TableName)> = told.tables().collect();
-        for (target, catalog) in &mut spelled {
-            catalog.retain(|(table, _)| !tables.contains(&(target, table)));
-        }
+    let looked_at: BTreeSet<&TargetName> = told.tables().map(|(target, _)| target).collect();
+    let mut spelled = spelled_out(rules, |target| {
+        told.left_out > 0 || !looked_at.contains(target)
+    });
+    let tables: HashSet<(&TargetName, &TableName)> = told.tables().collect();
+    for (target, catalog) in &mut spelled {
+        catalog.retain(|(table, _)| !tables.contains(&(target, table)));
     }
     let more = view::columns(rules, &spelled, user);
     told.left_out = told.left_out.saturating_sub(more.iter().count());

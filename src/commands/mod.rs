@@ -129,6 +129,11 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::Generate { dir } => return generate::run(dir),
         _ => {}
     }
+    if let Command::Sweep(arguments) = command
+        && let Some(pause) = &arguments.watch
+    {
+        return sweep::watch(common, arguments, pause).await;
+    }
     // What takes access away, or only looks, goes on while the policies cannot be read.
     let context = match command {
         Command::Setup(_)

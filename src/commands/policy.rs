@@ -94,7 +94,9 @@ async fn explain(context: &Context, arguments: &cli::Explain) -> Result<Exit> {
     let (typed_target, typed) = words::split_target(&arguments.what)?;
     let target = words::target(typed_target, &context.target_names())?;
     let protected = if words::needs_columns(&typed) {
-        context.protected(&target, &words::bare_names(&typed))?
+        // Without an inbox there is a little less to fill in.
+        let told = context.told_columns().unwrap_or_default();
+        context.protected(&target, &words::bare_names(&typed), &told)?
     } else {
         Default::default()
     };

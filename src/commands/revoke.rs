@@ -281,8 +281,14 @@ fn column(
         None => {
             let here = |of: &TargetName| target.is_none_or(|target| target == of);
             let mut names: BTreeSet<TableName> = BTreeSet::new();
+            // Without an inbox there is a little less to fill in.
+            let told = context.told_columns().unwrap_or_default();
             for target in context.target_names().into_iter().filter(|of| here(of)) {
-                names.extend(context.protected(target, &[&table.table])?.into_keys());
+                names.extend(
+                    context
+                        .protected(target, &[&table.table], &told)?
+                        .into_keys(),
+                );
             }
             names.extend(
                 open.iter()

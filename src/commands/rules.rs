@@ -1,6 +1,6 @@
 //! From settings and policy files to the rules that `workflow` knows.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
 use anyhow::Result;
 
@@ -97,6 +97,6 @@ pub fn read(settings: &Settings, verbose: bool) -> Result<Rules> {
         unread,
         lint: OnceCell::new(),
         hash,
-        texts,
+        texts: RefCell::new(texts),
     })
 }

@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::access::{State, TargetName, time};
-use crate::cli;
+use crate::cli::{self, Common};
 use crate::engines::{self, Engine, Verb};
 use crate::failure::{Exit, Failure};
 use crate::stores::{FindLeases, FindRequests};
@@ -25,6 +25,15 @@ use super::words;
 
 pub async fn run(context: &Context, arguments: &cli::Sweep) -> Result<Exit> {
     let op = context.operator()?;
+    let only = only(op, arguments)?;
+    if arguments.dry_run {
+        return dry_run(context, op, only.as_ref()).await;
+    }
+    once(context, op, only, arguments.metrics.as_deref()).await
+}
+
+/// The target that was named, where one was.
+fn only(op: &Operator, arguments: &cli::Sweep) -> Result<Option<TargetName>> {
     let only = arguments.target.as_deref().map(TargetName::from);
     if let Some(name) = &only
         && !op.rules.targets.contains_key(name)
@@ -35,49 +44,42 @@ pub async fn run(context: &Context, arguments: &cli::Sweep) -> Result<Exit> {
                 .into(),
         );
     }
-    if arguments.dry_run {
-        return dry_run(context, op, only.as_ref()).await;
-    }
-    match &arguments.watch {
-        None => once(context, op, only, arguments.metrics.as_deref()).await,
-        Some(pause) => {
-            let pause = words::duration(pause, "--watch")?;
-            watch(
-                context,
-                only,
-                arguments.metrics.as_deref(),
-                pause.duration(),
-            )
-            .await
-        }
-    }
+    Ok(only)
 }
 
-/// Sweeps until SIGTERM or Ctrl-C, reading the settings anew each time. A sweep under way is finished first.
-async fn watch(
-    context: &Context,
-    only: Option<TargetName>,
-    metrics: Option<&Path>,
-    pause: std::time::Duration,
-) -> Result<Exit> {
+/// `--watch PAUSE`: sweeps until SIGTERM or Ctrl-C, reading the settings anew each time. A sweep under way is finished
+/// first, and its settings are gone before they are read again: a company's policies lie in memory once.
+///
+/// # Errors
+/// Where the settings cannot be read at first, or where I am no operator or the target is none. Whatever else goes
+/// wrong is told, and tried again.
+pub async fn watch(common: &Common, arguments: &cli::Sweep, pause: &str) -> Result<Exit> {
     use tokio::signal::unix::{SignalKind, signal};
+    let pause = words::duration(pause, "--watch")?.duration();
+    let mut first = true;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut last;
     loop {
-        match context.again() {
-            Ok(fresh) => match once(&fresh, fresh.operator()?, only.clone(), metrics).await {
-                Ok(exit) => last = exit,
-                Err(error) => {
-                    last = Exit::Failed;
-                    ui::note(&format!("jit: {error:#}"))?;
+        match Context::open_to_take(common) {
+            Ok(context) => {
+                let op = context.operator()?;
+                let metrics = arguments.metrics.as_deref();
+                match once(&context, op, only(op, arguments)?, metrics).await {
+                    Ok(exit) => last = exit,
+                    Err(error) => {
+                        last = Exit::Failed;
+                        ui::note(&format!("jit: {error:#}"))?;
+                    }
                 }
-            },
+            }
+            Err(error) if first => return Err(error),
             Err(error) => {
                 last = Exit::Settings;
                 ui::note(&format!("jit: {error:#}"))?;
             }
         }
+        first = false;
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = terminate.recv() => return Ok(last),

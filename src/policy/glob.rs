@@ -11,6 +11,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer};
 
+use crate::access::ShortText;
 use crate::access::pattern::{self, NamePattern, TablePattern};
 use crate::access::syntax::{self, TypedColumns};
 
@@ -66,7 +67,7 @@ pub struct Exactness {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Glob {
     /// The name itself, or the pattern as written.
-    text: String,
+    text: ShortText,
     /// `None` for an exact name.
     tokens: Option<Box<[Token]>>,
 }
@@ -96,13 +97,13 @@ impl Glob {
             .collect();
         tokens.dedup_by(|a, b| *a == Token::Many && *b == Token::Many);
         Ok(Self {
-            text: text.to_owned(),
+            text: text.into(),
             tokens: Some(tokens.into()),
         })
     }
 
     /// The pattern that only this name matches.
-    pub fn exact(name: impl Into<String>) -> Self {
+    pub fn exact(name: impl Into<ShortText>) -> Self {
         Self {
             text: name.into(),
             tokens: None,
@@ -161,7 +162,7 @@ impl Glob {
     /// asks matches again.
     fn for_catalog(&self) -> NamePattern {
         let Some(tokens) = &self.tokens else {
-            return NamePattern::Exact(self.text.clone());
+            return NamePattern::Exact(self.text.to_string());
         };
         let of = |token: &Token| match token {
             Token::Char(c) => pattern::escaped(c.encode_utf8(&mut [0; 4])),
@@ -173,7 +174,7 @@ impl Glob {
     /// A name that matches: the shortest, with `filler` for each `*` and its first letter for each `?`.
     pub fn sample(&self, filler: &str) -> String {
         let Some(tokens) = &self.tokens else {
-            return self.text.clone();
+            return self.text.to_string();
         };
         let mut name = String::new();
         for token in tokens {

@@ -10,7 +10,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use super::book::{Book, Policy};
 use super::glob::{Case, Exactness, Glob, folded};
-use crate::access::{ColumnName, TableName, TargetName};
+use crate::access::{ColumnName, ShortText, TableName, TargetName};
 
 /// One pattern of one policy's columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -119,7 +119,7 @@ impl Loose {
 struct Table {
     policies: Vec<usize>,
     /// By the column's name without case, for targets of either kind. Sorted: it takes a third of a map's room.
-    columns: Vec<(Box<str>, Unit)>,
+    columns: Vec<(ShortText, Unit)>,
     /// Column patterns.
     patterns: Vec<Unit>,
 }
@@ -127,10 +127,12 @@ struct Table {
 impl Table {
     /// Those that name a column so.
     fn named(&self, folded: &str) -> impl Iterator<Item = &Unit> {
-        let from = self.columns.partition_point(|(name, _)| **name < *folded);
+        let from = self
+            .columns
+            .partition_point(|(name, _)| name.as_str() < folded);
         self.columns[from..]
             .iter()
-            .take_while(move |(name, _)| **name == *folded)
+            .take_while(move |(name, _)| name == folded)
             .map(|(_, unit)| unit)
     }
 }
@@ -203,7 +205,7 @@ impl Index {
     pub fn columns(
         &self,
         target: &TargetName,
-    ) -> impl Iterator<Item = (&TableName, &[(Box<str>, Unit)])> {
+    ) -> impl Iterator<Item = (&TableName, &[(ShortText, Unit)])> {
         self.targets
             .get(target)
             .into_iter()

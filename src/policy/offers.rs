@@ -96,7 +96,7 @@ impl Book {
         let mut leasable = Leasable::default();
         for (table, columns) in catalog {
             let here = [(table.clone(), columns.clone())];
-            let ruled = self.ruled(target, ignore_column_case, &here);
+            let ruled: Vec<Ruled<'_, '_>> = self.ruled(target, ignore_column_case, &here).collect();
             if ruled.is_empty() {
                 continue;
             }
@@ -127,28 +127,27 @@ impl Book {
         leasable
     }
 
-    /// As [`Book::protected`], with the policies themselves.
+    /// As [`Book::protected`], with the policies themselves, one after the other.
     pub fn ruled<'b, 'c>(
         &'b self,
-        target: &TargetName,
+        target: &'b TargetName,
         ignore_column_case: bool,
         catalog: &'c [(TableName, Vec<ColumnName>)],
-    ) -> Vec<Ruled<'b, 'c>> {
+    ) -> impl Iterator<Item = Ruled<'b, 'c>> {
         let case = Case::ignored_if(ignore_column_case);
-        let mut ruled = Vec::new();
-        for (table, columns) in catalog {
+        catalog.iter().flat_map(move |(table, columns)| {
             let rulers = self.rulers(target, table);
-            for column in columns {
-                if let Ruling::One(policy) = rulers.ruling(column, case) {
-                    ruled.push(Ruled {
-                        table,
-                        column,
-                        policy: &self.policies[policy],
-                    });
-                }
-            }
-        }
-        ruled
+            columns.iter().filter_map(move |column| {
+                let Ruling::One(policy) = rulers.ruling(column, case) else {
+                    return None;
+                };
+                Some(Ruled {
+                    table,
+                    column,
+                    policy: &self.policies[policy],
+                })
+            })
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use crate::stores::{Fact, FindRequests, Sheet, StoreError};
 
 use super::Operator;
 use super::offered::{Offered, Offers};
+use super::requestable::Text;
 use super::view::{RequestView, in_short, known_columns, of_request};
 
 /// The newest form of a mailbox view.
@@ -179,7 +180,7 @@ pub fn of_everybody(
             left_out: one.requests.left_out + one.awaiting.left_out + one.others.left_out,
         };
         let columns = columns.text(&one.person.name);
-        put(one.person, Sheet::Columns, columns.as_bytes());
+        put(one.person, Sheet::Columns, &columns);
         put(one.person, Sheet::View, &one.text(&head));
     }
     Ok(())
@@ -189,17 +190,18 @@ pub fn of_everybody(
 struct Columns<'a> {
     offered: Offered<'a>,
     /// The last ones.
-    made: Vec<(Offers, Rc<str>)>,
+    made: Vec<(Offers, Rc<Vec<u8>>)>,
 }
 
 impl Columns<'_> {
-    fn text(&mut self, user: &str) -> Rc<str> {
+    fn text(&mut self, user: &str) -> Rc<Vec<u8>> {
         let offers = self.offered.offers(user);
         if let Some((_, text)) = self.made.iter().find(|(made, _)| *made == offers) {
             return text.clone();
         }
-        let columns = self.offered.columns(&offers);
-        let text: Rc<str> = columns.to_json(LARGEST_COLUMNS).into();
+        let mut text = Text::of_at_most(LARGEST_COLUMNS);
+        self.offered.columns(&offers, &mut text);
+        let text = Rc::new(text.finish());
         let bytes: usize = self.made.iter().map(|(_, text)| text.len()).sum();
         if bytes + text.len() > COLUMNS_KEPT || self.made.len() >= OFFERS_KEPT {
             self.made.clear();

@@ -2,12 +2,12 @@
 
 use foldhash::{HashMap, HashMapExt};
 
-use crate::access::TargetName;
+use crate::access::{ColumnName, TableName, TargetName};
+use crate::policy::Gate;
 use crate::policy::book::Policy;
-use crate::policy::{Gate, Ruled};
 
 use super::Rules;
-use super::requestable::{Columns, Offering};
+use super::requestable::{Collect, Offering};
 use super::view::{OfferView, Protected};
 
 /// The columns of all targets that policies rule, found once for everybody who may ask for some.
@@ -16,8 +16,15 @@ pub struct Offered<'a> {
     gates: Vec<Gate<'a>>,
     /// Each policy once, with the places of its entries' gates.
     policies: Vec<(&'a Policy, Vec<usize>)>,
-    /// Each column with the place of its policy.
-    targets: Vec<(&'a TargetName, Vec<(Ruled<'a, 'a>, usize)>)>,
+    targets: Vec<Seen<'a>>,
+}
+
+/// The columns of one target.
+struct Seen<'a> {
+    target: &'a TargetName,
+    catalog: &'a [(TableName, Vec<ColumnName>)],
+    /// Of each column, in its order, the place of its policy; `None` where none rules it.
+    ruled: Vec<Option<usize>>,
 }
 
 /// Which gates are open to one person. Those to whom the same ones are open may ask for the same columns.
@@ -36,21 +43,28 @@ impl<'a> Offered<'a> {
             let Some(catalog) = known.get(target) else {
                 continue;
             };
-            let mut placed = Vec::new();
-            for of in rules.book.ruled(target, fold, catalog) {
-                let place = *policies_at.entry(of.policy).or_insert_with(|| {
-                    let entries = of.policy.entries.iter().map(|entry| {
-                        *gates_at.entry(entry.gate()).or_insert_with(|| {
-                            gates.push(entry.gate());
-                            gates.len() - 1
-                        })
-                    });
-                    policies.push((of.policy, entries.collect()));
-                    policies.len() - 1
-                });
-                placed.push((of, place));
+            let mut of_next = rules.book.ruled(target, fold, catalog).peekable();
+            let mut ruled = Vec::new();
+            for column in catalog.iter().flat_map(|(_, columns)| columns) {
+                let of = of_next.next_if(|of| std::ptr::eq(of.column, column));
+                ruled.push(of.map(|of| {
+                    *policies_at.entry(of.policy).or_insert_with(|| {
+                        let entries = of.policy.entries.iter().map(|entry| {
+                            *gates_at.entry(entry.gate()).or_insert_with(|| {
+                                gates.push(entry.gate());
+                                gates.len() - 1
+                            })
+                        });
+                        policies.push((of.policy, entries.collect()));
+                        policies.len() - 1
+                    })
+                }));
             }
-            targets.push((target, placed));
+            targets.push(Seen {
+                target,
+                catalog,
+                ruled,
+            });
         }
         Self {
             rules,
@@ -67,20 +81,23 @@ impl<'a> Offered<'a> {
     }
 
     /// What somebody with these offers may ask for, in the order of targets and catalogs.
-    pub fn columns(&self, offers: &Offers) -> Columns {
-        let mut columns = Columns::default();
+    pub fn columns(&self, offers: &Offers, into: &mut impl Collect) {
         // Each policy makes the same offers for all of its columns.
         let mut made: Vec<Option<Option<usize>>> = vec![None; self.policies.len()];
-        for (target, ruled) in &self.targets {
-            for (of, place) in ruled {
-                let offering = *made[*place]
-                    .get_or_insert_with(|| Some(columns.offering(self.offering(*place, offers)?)));
-                if let Some(offering) = offering {
-                    columns.push(target, of.table, of.column, offering);
+        for seen in &self.targets {
+            let names = (seen.catalog.iter())
+                .flat_map(|(table, columns)| columns.iter().map(move |column| (table, column)));
+            for ((table, column), policy) in names.zip(&seen.ruled) {
+                let Some(policy) = *policy else { continue };
+                let place = *made[policy].get_or_insert_with(|| {
+                    let of = self.offering(policy, offers)?;
+                    Some(into.offering(of))
+                });
+                if let Some(place) = place {
+                    into.push(seen.target, table, column, place);
                 }
             }
         }
-        columns
     }
 
     /// `None` where no entry of the policy is open.

@@ -40,10 +40,12 @@ pub fn record(op: &Operator) -> Result<SweepRecord, StoreError> {
 pub fn note_settings(op: &Operator) -> Result<(), StoreError> {
     let known = op.ledger.fact(Fact::SettingsHash)?;
     if known.as_deref() == Some(op.rules.hash.as_str()) {
+        op.rules.texts.take();
         return Ok(());
     }
+    let texts = op.rules.texts.borrow();
     let mut change = Change::default();
-    for (hash, body) in &op.rules.texts {
+    for (hash, body) in texts.iter() {
         change.effects.push(Effect::KeepText {
             hash: hash.clone(),
             body: body.clone(),
@@ -57,10 +59,13 @@ pub fn note_settings(op: &Operator) -> Result<(), StoreError> {
     line.observed = Some(serde_json::json!({
         "old": known,
         "new": op.rules.hash,
-        "texts": op.rules.texts.iter().map(|(hash, _)| hash).collect::<Vec<_>>(),
+        "texts": texts.iter().map(|(hash, _)| hash).collect::<Vec<_>>(),
     }));
     change.events.push(line);
-    op.ledger.commit(&op.now(), change).map(|_| ())
+    drop(texts);
+    op.ledger.commit(&op.now(), change)?;
+    op.rules.texts.take();
+    Ok(())
 }
 
 /// What the catalog has of the protected tables, for pickers; saved only when it has changed.

@@ -61,43 +61,19 @@ struct OfTable {
 }
 
 impl OfTable {
+    fn push(&mut self, column: &ColumnName, place: usize) {
+        match self.runs.last_mut() {
+            Some((last, columns)) if *last == place => columns.push(column.clone()),
+            _ => self.runs.push((place, vec![column.clone()])),
+        }
+    }
+
     fn len(&self) -> usize {
         self.runs.iter().map(|(_, columns)| columns.len()).sum()
     }
 }
 
 impl Columns {
-    /// A place for what a policy offers, for [`Columns::push`].
-    pub fn offering(&mut self, of: Offering) -> usize {
-        self.offerings.push(of);
-        self.offerings.len() - 1
-    }
-
-    /// Adds a column behind the others. Columns of one table must follow each other.
-    pub fn push(
-        &mut self,
-        target: &TargetName,
-        table: &TableName,
-        column: &ColumnName,
-        place: usize,
-    ) {
-        let here = |of: &OfTable| of.table == *table && of.target == *target;
-        if !self.tables.last().is_some_and(here) {
-            self.tables.push(OfTable {
-                target: target.clone(),
-                table: table.clone(),
-                runs: Vec::new(),
-            });
-        }
-        let Some(of) = self.tables.last_mut() else {
-            return;
-        };
-        match of.runs.last_mut() {
-            Some((last, columns)) if *last == place => columns.push(column.clone()),
-            _ => of.runs.push((place, vec![column.clone()])),
-        }
-    }
-
     /// Adds all of these behind the others.
     pub fn append(&mut self, more: Self) {
         let before = self.offerings.len();
@@ -165,33 +141,6 @@ impl Columns {
         groups
     }
 
-    /// As JSON of at most so many bytes and a little; tables that do not fit are counted.
-    pub fn to_json(&self, most: usize) -> String {
-        let offerings = serde_json::to_string(&self.offerings).unwrap_or_default();
-        let offerings = if offerings.len() > most {
-            "[]"
-        } else {
-            &offerings
-        };
-        let mut text = format!("{{\"offerings\":{offerings},\"tables\":[");
-        let mut left_out = self.left_out;
-        let mut first = true;
-        for of in &self.tables {
-            let one = serde_json::to_string(of).unwrap_or_default();
-            if text.len() + one.len() > most {
-                left_out += of.len();
-                continue;
-            }
-            if !first {
-                text.push(',');
-            }
-            first = false;
-            text.push_str(&one);
-        }
-        text.push_str(&format!("],\"left_out\":{left_out}}}"));
-        text
-    }
-
     fn each<'a>(&'a self, of: &'a OfTable) -> impl Iterator<Item = Requestable<'a>> {
         of.runs.iter().flat_map(move |(place, columns)| {
             let by = self.offerings.get(*place);
@@ -204,6 +153,118 @@ impl Columns {
                 })
             })
         })
+    }
+}
+
+/// What takes columns one after the other.
+pub trait Collect {
+    /// A place for what a policy offers, for [`Collect::push`].
+    fn offering(&mut self, of: Offering) -> usize;
+
+    /// Adds a column behind the others. Columns of one table must follow each other.
+    fn push(&mut self, target: &TargetName, table: &TableName, column: &ColumnName, place: usize);
+}
+
+impl Collect for Columns {
+    fn offering(&mut self, of: Offering) -> usize {
+        self.offerings.push(of);
+        self.offerings.len() - 1
+    }
+
+    fn push(&mut self, target: &TargetName, table: &TableName, column: &ColumnName, place: usize) {
+        let here = |of: &OfTable| of.table == *table && of.target == *target;
+        if !self.tables.last().is_some_and(here) {
+            self.tables.push(OfTable {
+                target: target.clone(),
+                table: table.clone(),
+                runs: Vec::new(),
+            });
+        }
+        if let Some(of) = self.tables.last_mut() {
+            of.push(column, place);
+        }
+    }
+}
+
+/// Columns as the JSON that [`Columns`] are read from, of at most so many bytes and a little, with room for one table
+/// beside it. Tables that do not fit are counted.
+pub struct Text {
+    most: usize,
+    /// Begun with the tables.
+    text: Vec<u8>,
+    offerings: Vec<u8>,
+    offered: usize,
+    last: Option<OfTable>,
+    left_out: usize,
+}
+
+const TABLES: &[u8] = b"{\"tables\":[";
+
+impl Text {
+    pub fn of_at_most(bytes: usize) -> Self {
+        Self {
+            most: bytes,
+            text: TABLES.to_vec(),
+            offerings: Vec::new(),
+            offered: 0,
+            last: None,
+            left_out: 0,
+        }
+    }
+
+    fn close_table(&mut self) {
+        let Some(of) = self.last.take() else {
+            return;
+        };
+        let before = self.text.len();
+        if before > TABLES.len() {
+            self.text.push(b',');
+        }
+        let written = serde_json::to_writer(&mut self.text, &of);
+        if written.is_err() || self.offerings.len() + self.text.len() > self.most {
+            self.text.truncate(before);
+            self.left_out += of.len();
+        }
+    }
+
+    /// The whole of it.
+    pub fn finish(mut self) -> Vec<u8> {
+        self.close_table();
+        if self.offerings.len() > self.most {
+            self.offerings.clear();
+        }
+        let mut text = self.text;
+        text.extend_from_slice(b"],\"offerings\":[");
+        text.append(&mut self.offerings);
+        text.extend_from_slice(format!("],\"left_out\":{}}}", self.left_out).as_bytes());
+        text
+    }
+}
+
+impl Collect for Text {
+    fn offering(&mut self, of: Offering) -> usize {
+        if self.offered > 0 {
+            self.offerings.push(b',');
+        }
+        // It is a value of texts and numbers: nothing in it can fail.
+        let _ = serde_json::to_writer(&mut self.offerings, &of);
+        self.offered += 1;
+        self.offered - 1
+    }
+
+    fn push(&mut self, target: &TargetName, table: &TableName, column: &ColumnName, place: usize) {
+        let here = |of: &OfTable| of.table == *table && of.target == *target;
+        if !self.last.as_ref().is_some_and(here) {
+            self.close_table();
+            self.last = Some(OfTable {
+                target: target.clone(),
+                table: table.clone(),
+                runs: Vec::new(),
+            });
+        }
+        if let Some(of) = &mut self.last {
+            of.push(column, place);
+        }
     }
 }
 
@@ -241,6 +302,11 @@ mod tests {
 
     fn shop() -> Columns {
         let mut columns = Columns::default();
+        fill(&mut columns);
+        columns
+    }
+
+    fn fill(columns: &mut impl Collect) {
         let contact = columns.offering(offering("contact", 60));
         let cards = columns.offering(offering("cards", 30));
         let shop = TargetName::from("shop");
@@ -250,14 +316,16 @@ mod tests {
             ("customers", "phone", contact),
             ("orders", "note", contact),
         ] {
-            columns.push(
-                &shop,
-                &TableName::new("public", table),
-                &column.into(),
-                place,
-            );
+            let table = TableName::new("public", table);
+            columns.push(&shop, &table, &column.into(), place);
         }
-        columns
+    }
+
+    fn read(most: usize) -> (usize, Columns) {
+        let mut text = Text::of_at_most(most);
+        fill(&mut text);
+        let text = text.finish();
+        (text.len(), serde_json::from_slice(&text).unwrap())
     }
 
     fn names(of: impl Iterator<Item = String>) -> String {
@@ -277,8 +345,7 @@ mod tests {
         let columns = shop();
         let all = "customers:email=contact customers:card=cards customers:phone=contact orders:note=contact";
         assert_eq!(shown(&columns), all);
-        let read: Columns = serde_json::from_str(&columns.to_json(10_000)).unwrap();
-        assert_eq!(read, columns);
+        assert_eq!(read(10_000).1, columns);
         let customers = TableName::new("public", "customers");
         let card = columns.find(&"shop".into(), &customers, &"card".into());
         assert_eq!(card.unwrap().by.policy, "cards");
@@ -327,12 +394,11 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_counted() {
-        let columns = shop();
-        let whole = columns.to_json(10_000);
-        let less: Columns = serde_json::from_str(&columns.to_json(whole.len() - 20)).unwrap();
+        let (whole, _) = read(10_000);
+        let (_, less) = read(whole - 50);
         assert_eq!(less.left_out, 1, "the table of one column is left out");
         assert_eq!(less.tables().count(), 1);
-        let none: Columns = serde_json::from_str(&columns.to_json(0)).unwrap();
+        let (_, none) = read(0);
         assert_eq!((none.left_out, none.is_empty()), (4, true));
     }
 

@@ -1,6 +1,6 @@
 //! What the settings and policies say, as `workflow` needs it.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::access::{Grantee, TableColumns, TargetName, Ttl};
@@ -32,7 +32,7 @@ pub struct Rules {
     /// Found once, when first asked for.
     pub lint: OnceCell<Vec<String>>,
     /// Hash and text of the settings file and of each policy file, for the ledger to keep.
-    pub texts: Vec<(String, String)>,
+    pub texts: RefCell<Vec<(String, String)>>,
 }
 
 impl Rules {

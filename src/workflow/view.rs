@@ -410,5 +410,7 @@ pub fn known_columns(op: &Operator) -> Result<Protected, StoreError> {
 /// What this person may ask for.
 pub fn columns(rules: &Rules, known: &Protected, user: &str) -> Columns {
     let offered = Offered::among(rules, known);
-    offered.columns(&offered.offers(user))
+    let mut columns = Columns::default();
+    offered.columns(&offered.offers(user), &mut columns);
+    columns
 }

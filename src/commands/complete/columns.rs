@@ -240,7 +240,7 @@ pub fn named<'c>(
 mod tests {
     use super::*;
     use crate::access::Ttl;
-    use crate::workflow::requestable::Offering;
+    use crate::workflow::requestable::{Collect, Offering};
 
     fn shop() -> Columns {
         let mut columns = Columns::default();

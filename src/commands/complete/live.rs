@@ -19,7 +19,7 @@ use crate::stores::sqlite::{self, SqliteLedger};
 use crate::stores::{FindRequests, Sheet};
 use crate::ui;
 use crate::workflow::mailbox::{self, PersonView};
-use crate::workflow::requestable::{Columns, Offering, Requestable};
+use crate::workflow::requestable::{Collect, Columns, Offering, Requestable};
 use crate::workflow::view::{self, Protected, RequestView};
 use crate::workflow::{Operator, Rules};
 
@@ -334,9 +334,9 @@ impl Known {
             Seen::Ledger(op) => view::known_columns(op)?,
             Seen::Mailbox(..) => Protected::new(),
         };
-        for (name, catalog) in spelled_out(self.rules()) {
-            known.entry(name).or_insert(catalog);
-        }
+        let unknown = |name: &TargetName| !known.contains_key(name);
+        let mut spelled = spelled_out(self.rules(), unknown);
+        known.append(&mut spelled);
         Ok(known)
     }
 

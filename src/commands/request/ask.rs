@@ -345,7 +345,7 @@ pub fn fits_duration(ttl: Ttl, most: Ttl) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workflow::requestable::Offering;
+    use crate::workflow::requestable::{Collect, Offering};
 
     fn offer(max: &str, purposes: &[&str], ticket: Option<&str>, approval: &str) -> OfferView {
         OfferView {

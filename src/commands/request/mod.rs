@@ -111,10 +111,8 @@ async fn resolve(
 ) -> Result<Vec<TableColumns>> {
     let (protected, offered) = if words::needs_columns(typed) {
         let offered = context.columns_of(&context.me.name).await?;
-        (
-            context.protected(target, &words::bare_names(typed))?,
-            offered,
-        )
+        let names = words::bare_names(typed);
+        (context.protected(target, &names, &offered)?, offered)
     } else {
         Default::default()
     };

@@ -95,8 +95,9 @@ fn offers_are_what_a_person_may_ask_for() {
     let book = contract();
     let offers = |who: &str, column: &str| {
         let catalog = [("public.customers".parse().unwrap(), vec![column.into()])];
-        let ruled = book.ruled(&"shop".into(), false, &catalog);
-        let entries = ruled.iter().flat_map(|of| {
+        let shop = "shop".into();
+        let ruled = book.ruled(&shop, false, &catalog);
+        let entries = ruled.flat_map(|of| {
             let rules = (0..).map(|at| of.policy.shown(at));
             rules.zip(&of.policy.entries)
         });
