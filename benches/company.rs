@@ -46,6 +46,10 @@ fn sized(server: &Server, tables: usize) -> Vec<Row> {
         "1h",
         "--reason",
         "why",
+        "--purpose",
+        "incident",
+        "--ticket",
+        "INC-1",
         "--dry-run",
     ];
     let begun = format!("table_of_the_company_{tables}:col");
@@ -87,6 +91,7 @@ fn company(server: &Server, tables: usize) -> Shop<'_> {
     let shop = Shop::bare(server, "version: 1\npolicies: []\n");
     let columns: Vec<String> = (1..=COLUMNS)
         .map(|n| format!("column_number_{n} int"))
+        .chain(["id int".to_owned()])
         .collect();
     let name = |n: usize| shop.table(&format!("table_of_the_company_{n}"));
     for some in (1..=tables).collect::<Vec<_>>().chunks(50) {
@@ -102,8 +107,9 @@ fn company(server: &Server, tables: usize) -> Shop<'_> {
             let _ = write!(
                 text,
                 "  - name: policy-{table}-{part}\n    description: Part {part} of table {table}\n    target: shop\n    \
-                 table: {}\n    columns: [{}]\n    class: pii\n    allow:\n      - who: [jitalice]\n        max: 4h\n        \
-                 approval: {{all: [{{by: [group:dba]}}]}}\n",
+                 table: {}\n    columns: [{}]\n    with: [id]\n    class: pii\n    allow:\n      \
+                 - who: [jitalice]\n        purposes: [incident]\n        ticket: 'INC-\\d+'\n        max: 4h\n        \
+                 approval: {{all: [{{by: [group:dba]}}], within: 2h}}\n",
                 name(table),
                 ruled.join(", ")
             );

@@ -9,6 +9,7 @@ mod company;
 mod flood;
 mod history;
 mod measure;
+mod open;
 mod outage;
 mod policies;
 mod start;
@@ -27,7 +28,7 @@ type Group = fn() -> Vec<Row>;
 
 fn main() {
     measure::run_if_small();
-    let groups: [(&str, Group); 10] = [
+    let groups: [(&str, Group); 11] = [
         ("start", start::rows),
         ("trail", trail::rows),
         ("policies", policies::rows),
@@ -37,6 +38,7 @@ fn main() {
         ("outage", outage::rows),
         ("catalog", catalog::rows),
         ("company", company::rows),
+        ("open", open::rows),
         ("sweep", sweep::rows),
     ];
     let mut rows = Vec::new();

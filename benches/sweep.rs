@@ -197,6 +197,11 @@ impl<'s> Field<'s> {
         command
     }
 
+    /// A command of somebody there.
+    pub fn command(&self, person: &Person, words: &[&str]) -> Command {
+        self.shop.jit.command(person, words)
+    }
+
     /// What ends all access at once.
     pub fn kill_switch(&self) -> Command {
         let words = ["revoke", "--everything", "--reason", "over", "--yes"];
@@ -281,7 +286,7 @@ impl<'s> Field<'s> {
             let mailbox = fs::read_dir(inbox.join(person.uid.to_string())).expect("made above");
             mailbox
                 .flatten()
-                .any(|entry| !entry.file_name().to_string_lossy().contains("view"))
+                .any(|entry| !entry.file_name().to_string_lossy().contains(".json"))
         })
     }
 

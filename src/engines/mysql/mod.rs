@@ -8,6 +8,7 @@
 mod account;
 mod aftermath;
 mod ask;
+mod catalog;
 mod caveats;
 mod check;
 mod connection;
@@ -95,8 +96,8 @@ impl Engine for Mysql {
         }
     }
 
-    async fn catalog(&mut self, _of: &[TablePattern]) -> Result<Catalog, EngineError> {
-        observe::catalog(&mut self.link).await
+    async fn catalog(&mut self, of: &[TablePattern]) -> Result<Catalog, EngineError> {
+        catalog::catalog(&mut self.link, of).await
     }
 
     async fn survey(&mut self, asks: &[Ask]) -> Result<Vec<Survey>, EngineError> {

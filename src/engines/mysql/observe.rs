@@ -11,9 +11,9 @@ use super::connection::Link;
 use super::rights::{
     ByAccount, ColumnRow, DatabaseRow, Edge, Rights, TableRow, UserRow, mandatory_roles,
 };
+use crate::access::TableName;
 use crate::access::names::same_but_for_case;
-use crate::access::{ColumnName, TableName};
-use crate::engines::{Catalog, EngineError};
+use crate::engines::EngineError;
 
 /// Pairs of database and table in one query. Each costs two parameters (the protocol has room for 65,535).
 const PAIRS: usize = 2_000;
@@ -334,23 +334,6 @@ pub(super) fn spelled<'s>(
                 && same_but_for_case(&name.table, &asked.table)
         })
     })
-}
-
-pub(super) async fn catalog(link: &mut Link) -> Result<Catalog, EngineError> {
-    let rows =
-        read::<(String, String, String)>(link, include_str!("sql/catalog.sql"), Params::Empty)
-            .await?;
-    let mut catalog = Catalog::new();
-    for (schema, table, column) in rows {
-        let column = ColumnName(column.into());
-        match catalog.last_mut() {
-            Some((last, columns)) if last.schema == schema && last.table == table => {
-                columns.push(column);
-            }
-            _ => catalog.push((TableName::new(schema, table), vec![column])),
-        }
-    }
-    Ok(catalog)
 }
 
 /// All names of tables and views that our account may see.

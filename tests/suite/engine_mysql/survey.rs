@@ -4,6 +4,7 @@ use super::*;
 use crate::support::{on_mysql, on_mysql_and_mariadb};
 use jit::access::TablePattern;
 use jit::access::arrival::SurveyProblem;
+use jit::policy::glob::TableGlob;
 
 on_mysql_and_mariadb!(
     what_does_not_exist_is_named_with_what_looks_alike,
@@ -16,6 +17,7 @@ on_mysql_and_mariadb!(
     a_grant_to_the_narrower_host_hides_the_wider_ones_and_that_is_said,
     generated_columns_are_told_of,
     whole_catalogs_are_listed_without_the_servers_own,
+    a_catalog_of_patterns_has_what_they_match_in_order,
     what_else_reads_is_reported_after_a_revoke,
 );
 
@@ -343,6 +345,62 @@ fn whole_catalogs_are_listed_without_the_servers_own(server: &Server) {
     assert_eq!(catalog[0].0, shop.table());
     let columns: Vec<_> = catalog[0].1.iter().map(ColumnName::as_str).collect();
     assert_eq!(columns, ["id", "email", "SSN", "note"]);
+}
+
+/// More tables than are read at once, names that differ in case alone, and odd ones.
+fn a_catalog_of_patterns_has_what_they_match_in_order(server: &Server) {
+    let mut shop = Shop::open(server);
+    let mut names: Vec<String> = (0..250).map(|n| format!("t{n}")).collect();
+    names.extend(["odd", "ODD", "Étage", "a?b", "it's"].map(str::to_owned));
+    for name in &names {
+        // The columns' order is neither that of their names nor that of the tables.
+        shop.root(&format!(
+            "CREATE TABLE {{db}}.`{name}` (z int, `of {name}` int, a int);
+             GRANT SELECT (z, `of {name}`, a) ON {{db}}.`{name}` TO {{jit}} WITH GRANT OPTION"
+        ));
+    }
+    let db = shop.table().schema.to_string();
+    let mut catalog = |globs: &[String]| {
+        let patterns: Vec<TablePattern> = globs
+            .iter()
+            .map(|glob| TableGlob::parse(glob).unwrap().for_catalog())
+            .collect();
+        let found = shop.runtime.block_on(shop.engine.catalog(&patterns));
+        found.unwrap_or_else(|error| panic!("{error}"))
+    };
+    for (globs, wanted) in [
+        (vec![format!("{db}.t7")], vec!["t7"]),
+        (vec![format!("{db}.odd")], vec!["odd"]),
+        (vec![format!("{db}.ODD"), format!("{db}.t24?")], {
+            let mut wanted = vec!["ODD", "t24"];
+            wanted.extend((240..250).map(|n| names[n].as_str()));
+            wanted
+        }),
+        (
+            vec![format!("{db}.Ét*"), format!("{db}.\"a?b\"")],
+            vec!["a?b", "Étage"],
+        ),
+        (vec![format!("{db}.\"it's\"")], vec!["it's"]),
+        (vec![format!("{db}.nothing"), "other.*".to_owned()], vec![]),
+        (vec![], vec![]),
+    ] {
+        let found = catalog(&globs);
+        let tables: Vec<&str> = found
+            .iter()
+            .map(|(table, _)| table.table.as_str())
+            .collect();
+        assert_eq!(tables, wanted, "{globs:?}");
+        for (table, columns) in &found {
+            let columns: Vec<&str> = columns.iter().map(ColumnName::as_str).collect();
+            assert_eq!(
+                columns,
+                ["z", &format!("of {}", table.table), "a"],
+                "{table}"
+            );
+        }
+    }
+    let all = catalog(&["*.*".to_owned()]);
+    assert_eq!(all.len(), names.len() + 1, "and the shop's own");
 }
 
 fn what_else_reads_is_reported_after_a_revoke(server: &Server) {
