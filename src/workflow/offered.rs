@@ -23,9 +23,12 @@ pub struct Offered<'a> {
 struct Seen<'a> {
     target: &'a TargetName,
     catalog: &'a [(TableName, Vec<ColumnName>)],
-    /// Of each column, in its order, the place of its policy; `None` where none rules it.
-    ruled: Vec<Option<usize>>,
+    /// Of each column, in its order, the place of its policy, or [`NOBODY`].
+    ruled: Vec<u32>,
 }
+
+/// No policy rules the column.
+const NOBODY: u32 = u32::MAX;
 
 /// Which gates are open to one person. Those to whom the same ones are open may ask for the same columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,21 +47,24 @@ impl<'a> Offered<'a> {
                 continue;
             };
             let mut of_next = rules.book.ruled(target, fold, catalog).peekable();
-            let mut ruled = Vec::new();
+            let columns = catalog.iter().map(|(_, columns)| columns.len());
+            let mut ruled = Vec::with_capacity(columns.sum());
             for column in catalog.iter().flat_map(|(_, columns)| columns) {
-                let of = of_next.next_if(|of| std::ptr::eq(of.column, column));
-                ruled.push(of.map(|of| {
-                    *policies_at.entry(of.policy).or_insert_with(|| {
-                        let entries = of.policy.entries.iter().map(|entry| {
-                            *gates_at.entry(entry.gate()).or_insert_with(|| {
-                                gates.push(entry.gate());
-                                gates.len() - 1
-                            })
-                        });
-                        policies.push((of.policy, entries.collect()));
-                        policies.len() - 1
-                    })
-                }));
+                let Some(of) = of_next.next_if(|of| std::ptr::eq(of.column, column)) else {
+                    ruled.push(NOBODY);
+                    continue;
+                };
+                let place = *policies_at.entry(of.policy).or_insert_with(|| {
+                    let entries = of.policy.entries.iter().map(|entry| {
+                        *gates_at.entry(entry.gate()).or_insert_with(|| {
+                            gates.push(entry.gate());
+                            gates.len() - 1
+                        })
+                    });
+                    policies.push((of.policy, entries.collect()));
+                    policies.len() - 1
+                });
+                ruled.push(u32::try_from(place).unwrap_or(NOBODY));
             }
             targets.push(Seen {
                 target,
@@ -88,8 +94,11 @@ impl<'a> Offered<'a> {
             let names = (seen.catalog.iter())
                 .flat_map(|(table, columns)| columns.iter().map(move |column| (table, column)));
             for ((table, column), policy) in names.zip(&seen.ruled) {
-                let Some(policy) = *policy else { continue };
-                let place = *made[policy].get_or_insert_with(|| {
+                let policy = *policy as usize;
+                let Some(made) = made.get_mut(policy) else {
+                    continue; // nobody's
+                };
+                let place = *made.get_or_insert_with(|| {
                     let of = self.offering(policy, offers)?;
                     Some(into.offering(of))
                 });

@@ -234,6 +234,7 @@ impl Text {
             self.offerings.clear();
         }
         let mut text = self.text;
+        text.reserve_exact(self.offerings.len() + 80);
         text.extend_from_slice(b"],\"offerings\":[");
         text.append(&mut self.offerings);
         text.extend_from_slice(format!("],\"left_out\":{}}}", self.left_out).as_bytes());

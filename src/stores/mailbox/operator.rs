@@ -280,9 +280,21 @@ fn has(folder: &OwnedFd, name: &str, text: &[u8]) -> bool {
         FileType::from_raw_mode(status.st_mode) == FileType::RegularFile
             && usize::try_from(status.st_size) == Ok(text.len())
     });
-    let mut there = Vec::with_capacity(text.len() + 1);
-    let limit = text.len() as u64 + 1;
-    same_size && File::from(file).take(limit).read_to_end(&mut there).is_ok() && there == text
+    same_size && is_told_by(&mut File::from(file), text).unwrap_or(false)
+}
+
+/// Whether it holds these bytes and no others; read piece by piece, for there are megabytes.
+fn is_told_by(file: &mut File, text: &[u8]) -> std::io::Result<bool> {
+    let mut rest = text;
+    let mut piece = [0; 16 * 1024];
+    loop {
+        let read = file.read(&mut piece)?;
+        match rest.split_at_checked(read) {
+            Some((_, after)) if read == 0 => return Ok(after.is_empty()),
+            Some((same, after)) if *same == piece[..read] => rest = after,
+            _ => return Ok(false),
+        }
+    }
 }
 
 /// Writes the file beside, then renames it into place. The folder belongs to somebody who may do anything in it
