@@ -46,3 +46,4 @@ mod table_locks;
 mod targets;
 mod tutorial;
 mod waiting;
+mod watch;
