@@ -136,6 +136,12 @@ impl Book {
     }
 }
 
+/// Without room for more: what was read one by one has room for as much again, and there are ten thousand.
+fn tight<T>(mut all: Vec<T>) -> Vec<T> {
+    all.shrink_to_fit();
+    all
+}
+
 #[derive(Default)]
 struct Reader {
     policies: Vec<Policy>,
@@ -228,9 +234,9 @@ impl Reader {
             target: TargetName(doc.target.value.into()),
             target_place: doc.target.place,
             table: doc.table,
-            columns: doc.columns,
-            along,
-            entries,
+            columns: tight(doc.columns),
+            along: tight(along),
+            entries: tight(entries),
             tests: doc.tests,
         });
     }
@@ -273,17 +279,17 @@ impl Reader {
         };
         Entry {
             place,
-            who: doc.who.into_iter().map(|who| who.0).collect(),
+            who: tight(doc.who.into_iter().map(|who| who.0).collect()),
             purposes: doc
                 .purposes
-                .map(|purposes| purposes.into_iter().map(|word| word.0).collect()),
+                .map(|purposes| tight(purposes.into_iter().map(|word| word.0).collect())),
             ticket,
             max: doc.max.value,
             max_total,
             within,
             sessions: doc.sessions.or(sessions).unwrap_or_default(),
             usage: doc.usage.or(usage).unwrap_or_default(),
-            lines,
+            lines: tight(lines),
         }
     }
 
