@@ -38,7 +38,7 @@ pub struct PolicyDoc {
     #[schemars(length(min = 1))]
     pub columns: Vec<Glob>,
     /// Columns that are leased along, in exact names: without a key a column is often useless.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tight")]
     pub with: Vec<Placed<Glob>>,
     /// A word for the kind of data, such as `pii`.
     pub class: Option<String>,
@@ -49,6 +49,7 @@ pub struct PolicyDoc {
     #[serde(default)]
     pub usage: Option<Usage>,
     /// The first entry that fits the person, purpose and duration decides; then its ticket must match.
+    #[serde(deserialize_with = "tight")]
     pub allow: Vec<Placed<EntryDoc>>,
     /// Run by `jit policy test`.
     #[serde(default)]
@@ -261,10 +262,20 @@ fn at_least_1<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Er
     }
 }
 
+/// A list without room for more: nobody says how long one is before it is read, and ten thousand policies have forty
+/// thousand.
+fn tight<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let mut list = Vec::deserialize(deserializer)?;
+    list.shrink_to_fit();
+    Ok(list)
+}
+
 fn at_least_one<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    let list = Vec::deserialize(deserializer)?;
+    let list = tight(deserializer)?;
     if list.is_empty() {
         return Err(de::Error::custom("this list needs at least one item"));
     }
