@@ -186,8 +186,8 @@ impl Collect for Columns {
     }
 }
 
-/// Columns as the JSON that [`Columns`] are read from, of at most so many bytes and a little, with room for one table
-/// beside it. Tables that do not fit are counted.
+/// Columns as the JSON that [`Columns`] are read from, with room for one table beside it. Its tables and its offerings
+/// are of at most so many bytes each, and a little; columns that do not fit are counted.
 pub struct Text {
     most: usize,
     /// Begun with the tables.
@@ -195,6 +195,7 @@ pub struct Text {
     offerings: Vec<u8>,
     offered: usize,
     last: Option<OfTable>,
+    kept: usize,
     left_out: usize,
 }
 
@@ -208,6 +209,7 @@ impl Text {
             offerings: Vec::new(),
             offered: 0,
             last: None,
+            kept: 0,
             left_out: 0,
         }
     }
@@ -224,6 +226,8 @@ impl Text {
         if written.is_err() || self.offerings.len() + self.text.len() > self.most {
             self.text.truncate(before);
             self.left_out += of.len();
+        } else {
+            self.kept += of.len();
         }
     }
 
@@ -232,6 +236,8 @@ impl Text {
         self.close_table();
         if self.offerings.len() > self.most {
             self.offerings.clear();
+            self.text.truncate(TABLES.len());
+            self.left_out += self.kept;
         }
         let mut text = self.text;
         text.reserve_exact(self.offerings.len() + 80);
@@ -401,6 +407,18 @@ mod tests {
         assert_eq!(less.tables().count(), 1);
         let (_, none) = read(0);
         assert_eq!((none.left_out, none.is_empty()), (4, true));
+    }
+
+    #[test]
+    fn more_offers_than_fit_leave_all_columns_out() {
+        let mut text = Text::of_at_most(1000);
+        for n in 0..20 {
+            let place = text.offering(offering(&format!("policy {n}"), 60));
+            let table = TableName::new("public", format!("t{n}"));
+            text.push(&"shop".into(), &table, &"c".into(), place);
+        }
+        let read: Columns = serde_json::from_slice(&text.finish()).unwrap();
+        assert_eq!((read.left_out, read.tables().count()), (20, 0));
     }
 
     #[test]
