@@ -4,15 +4,17 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Instant;
 
-use crate::support::on_every_server;
 use crate::support::people::{Person, alice, bob, dave};
 use crate::support::server::{Kind, Server};
 use crate::support::shop::Shop;
+use crate::support::{on_every_server, on_postgres};
 
 on_every_server!(
     a_thousand_leases_are_given_and_taken_in_one_sweep_each,
     the_columns_of_a_company_are_put_into_a_mailbox_once,
 );
+
+on_postgres!(what_does_not_fit_into_a_mailbox_is_told_or_read_from_the_policies);
 
 const POLICY: &str = r"
 version: 1
@@ -179,4 +181,58 @@ fn the_columns_of_a_company_are_put_into_a_mailbox_once(server: &Server) {
     let said = shop.jit(&alice(), &asked).ok();
     assert!(said.err.contains("* is"), "{said}");
     assert!(said.err.contains("c1,c2,c3"), "{said}");
+}
+
+/// As where there are too many columns: what operators told is not all, and says so.
+fn what_does_not_fit_into_a_mailbox_is_told_or_read_from_the_policies(server: &Server) {
+    let shop = Shop::on(server);
+    shop.jit(&alice(), &["list"]).ok();
+    shop.sweep().ok();
+    let told = format!("var/lib/jit/inbox/{}/columns.json", alice().uid);
+    let tell = |text: &str| fs::write(shop.jit.path(&told), text).unwrap();
+    let columns = || shop.jit(&alice(), &["columns"]).ok();
+
+    tell(r#"{"tables":[],"offerings":[],"left_out":7}"#);
+    let said = columns();
+    assert!(said.out.contains("public.customers:email,phone"), "{said}");
+    assert!(
+        said.err.contains("4 more do not fit"),
+        "three are spelled out: {said}"
+    );
+    let asked = [
+        "request",
+        "shop",
+        "customers:ssn",
+        "--for",
+        "1h",
+        "--reason",
+        "why",
+        "--dry-run",
+    ];
+    shop.jit(&alice(), &asked).ok().says("allowed");
+
+    tell(
+        r#"{"tables":[{"target":"shop","table":"public.customers","runs":[[0,["email"]],[9,["ssn"]]]}],
+            "offerings":[{"policy":"contact","class":null,"max":"1h","offers":[
+              {"max":"1h","purposes":[],"ticket":null,"approval":"no approval"}]}],"left_out":1}"#,
+    );
+    let said = columns();
+    assert!(
+        said.out.contains("public.customers:email\n"),
+        "as it was told: {said}"
+    );
+    assert!(said.err.contains("1 more do not fit"), "{said}");
+
+    for torn in ["", "{", "[]", r#"{"tables":3}"#] {
+        tell(torn);
+        let said = shop.jit(&alice(), &["columns"]).exit(1);
+        assert!(said.err.contains("cannot be read"), "{torn:?}: {said}");
+        // What needs no columns goes on.
+        shop.jit(&alice(), &["list"]).ok();
+    }
+    shop.sweep().ok();
+    assert!(
+        columns().out.contains("public.customers:email,phone"),
+        "the next sweep mends it"
+    );
 }
