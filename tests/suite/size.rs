@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::support::people::{Person, alice, bob, dave};
 use crate::support::server::{Kind, Server};
-use crate::support::shop::Shop;
+use crate::support::shop::{self, Shop};
 use crate::support::{on_every_server, on_postgres};
 
 on_every_server!(
@@ -185,7 +185,9 @@ fn the_columns_of_a_company_are_put_into_a_mailbox_once(server: &Server) {
 
 /// As where there are too many columns: what operators told is not all, and says so.
 fn what_does_not_fit_into_a_mailbox_is_told_or_read_from_the_policies(server: &Server) {
-    let shop = Shop::on(server);
+    let notes = "  - {name: notes, target: shop, table: public.orders, columns: [note],
+     allow: [{who: [jitalice], max: 1h, approval: auto}]}\n";
+    let shop = Shop::with_policy(server, &format!("{}{notes}", shop::POLICY));
     shop.jit(&alice(), &["list"]).ok();
     shop.sweep().ok();
     let told = format!("var/lib/jit/inbox/{}/columns.json", alice().uid);
@@ -196,8 +198,8 @@ fn what_does_not_fit_into_a_mailbox_is_told_or_read_from_the_policies(server: &S
     let said = columns();
     assert!(said.out.contains("public.customers:email,phone"), "{said}");
     assert!(
-        said.err.contains("4 more do not fit"),
-        "three are spelled out: {said}"
+        said.err.contains("3 more do not fit"),
+        "four are spelled out: {said}"
     );
     let asked = [
         "request",
@@ -214,12 +216,16 @@ fn what_does_not_fit_into_a_mailbox_is_told_or_read_from_the_policies(server: &S
     tell(
         r#"{"tables":[{"target":"shop","table":"public.customers","runs":[[0,["email"]],[9,["ssn"]]]}],
             "offerings":[{"policy":"contact","class":null,"max":"1h","offers":[
-              {"max":"1h","purposes":[],"ticket":null,"approval":"no approval"}]}],"left_out":1}"#,
+              {"max":"1h","purposes":[],"ticket":null,"approval":"no approval"}]}],"left_out":2}"#,
     );
     let said = columns();
     assert!(
         said.out.contains("public.customers:email\n"),
         "as it was told: {said}"
+    );
+    assert!(
+        said.out.contains("public.orders:note\n"),
+        "of another table: {said}"
     );
     assert!(said.err.contains("1 more do not fit"), "{said}");
 
