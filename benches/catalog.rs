@@ -14,16 +14,21 @@ const COLUMNS: usize = 50;
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for kind in choice::kinds() {
-        let server = match kind {
-            Kind::Postgres => postgres::fresh(&["log_statement=none"]),
-            Kind::Mysql => mysql::fresh(&[]),
-            Kind::Mariadb => mariadb::fresh(&[]),
-        };
+        let server = server(kind);
         for tables in choice::sizes([20, 200, 2_000]) {
             rows.push(sized(&server, tables));
         }
     }
     rows
+}
+
+/// One that has nothing to say of each statement.
+pub fn server(kind: Kind) -> Server {
+    match kind {
+        Kind::Postgres => postgres::fresh(&["log_statement=none"]),
+        Kind::Mysql => mysql::fresh(&[]),
+        Kind::Mariadb => mariadb::fresh(&[]),
+    }
 }
 
 fn sized(server: &Server, tables: usize) -> Row {

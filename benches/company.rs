@@ -5,13 +5,13 @@ use std::fmt::Write;
 use std::fs;
 use std::process::Command;
 
+use crate::catalog;
 use crate::choice;
 use crate::measure::{cost, cost_with};
 use crate::policies::read_alone;
 use crate::support::people::{alice, cron};
-use crate::support::server::{Kind, Server};
+use crate::support::server::Server;
 use crate::support::shop::Shop;
-use crate::support::{mariadb, mysql, postgres};
 use crate::table::{Goal, Row};
 
 /// Columns of each table, and of each policy.
@@ -21,11 +21,7 @@ const RULED: usize = 10;
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for kind in choice::kinds() {
-        let server = match kind {
-            Kind::Postgres => postgres::fresh(&["log_statement=none"]),
-            Kind::Mysql => mysql::fresh(&[]),
-            Kind::Mariadb => mariadb::fresh(&[]),
-        };
+        let server = catalog::server(kind);
         for tables in choice::sizes([20, 200, 2_000]) {
             rows.extend(sized(&server, tables));
         }

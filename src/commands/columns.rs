@@ -5,9 +5,9 @@ use anyhow::Result;
 use crate::access::{TableColumns, syntax};
 use crate::cli;
 use crate::failure::Exit;
+use crate::policy::Offer;
 use crate::ui::{self, Format};
 use crate::workflow::requestable::Views;
-use crate::workflow::view::OfferView;
 
 use super::context::Context;
 
@@ -75,7 +75,7 @@ pub async fn run(context: &Context, arguments: &cli::Columns) -> Result<Exit> {
 }
 
 /// `for incident or migration: approval by 1 of group:dba`
-fn words_of(offer: &OfferView) -> String {
+fn words_of(offer: &Offer) -> String {
     let mut text = String::new();
     if !offer.purposes.is_empty() {
         text.push_str(&format!("--purpose {} ", offer.purposes.join(" or ")));

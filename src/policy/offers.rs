@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Directory;
 use super::approvals;
@@ -42,8 +43,9 @@ pub struct Leasable {
 }
 
 /// One way in which a person may ask for a column.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Offer {
+    #[schemars(with = "String")]
     pub max: Ttl,
     /// Empty: any purpose, or none.
     pub purposes: Vec<String>,

@@ -3,12 +3,12 @@
 use foldhash::{HashMap, HashMapExt};
 
 use crate::access::{ColumnName, TableName, TargetName};
-use crate::policy::Gate;
 use crate::policy::book::Policy;
+use crate::policy::{Gate, Offer};
 
 use super::Rules;
 use super::requestable::{Collect, Offering};
-use super::view::{OfferView, Protected};
+use super::view::Protected;
 
 /// The columns of all targets that policies rule, found once for everybody who may ask for some.
 pub struct Offered<'a> {
@@ -112,15 +112,9 @@ impl<'a> Offered<'a> {
     /// `None` where no entry of the policy is open.
     fn offering(&self, place: usize, Offers(open): &Offers) -> Option<Offering> {
         let (policy, gates) = &self.policies[place];
-        let offers: Vec<OfferView> = (policy.entries.iter().zip(gates))
+        let offers: Vec<Offer> = (policy.entries.iter().zip(gates))
             .filter(|(_, gate)| open.get(**gate) == Some(&true))
             .map(|(entry, _)| entry.offer())
-            .map(|offer| OfferView {
-                max: offer.max,
-                purposes: offer.purposes,
-                ticket: offer.ticket,
-                approval: offer.approval,
-            })
             .collect();
         Some(Offering {
             policy: policy.name.clone(),

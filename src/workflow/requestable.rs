@@ -5,8 +5,9 @@ use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::access::{ColumnName, TableName, TargetName, Ttl};
+use crate::policy::Offer;
 
-use super::view::{ColumnView, OfferView};
+use super::view::ColumnView;
 
 /// What one policy offers to one person, for each of its columns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +17,7 @@ pub struct Offering {
     /// The longest of the offers; zero where there is none.
     pub max: Ttl,
     /// Empty where the person may not ask for these columns, and their names alone are told.
-    pub offers: Vec<OfferView>,
+    pub offers: Vec<Offer>,
 }
 
 /// One column, with what may be had of it.
@@ -298,7 +299,7 @@ mod tests {
             policy: policy.into(),
             class: None,
             max,
-            offers: vec![OfferView {
+            offers: vec![Offer {
                 max,
                 purposes: Vec::new(),
                 ticket: None,

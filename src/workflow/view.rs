@@ -11,7 +11,7 @@ use crate::access::{
     ApprovalLine, At, ColumnName, Grantee, Lease, LeaseState, Request, RequestId, State,
     TableColumns, TableName, TargetName, Ttl,
 };
-use crate::policy::approvals;
+use crate::policy::{Offer, approvals};
 use crate::stores::{Fact, FindLeases, FindRequests, StoreError};
 
 use super::offered::Offered;
@@ -381,18 +381,7 @@ pub struct ColumnView {
     #[schemars(with = "String")]
     pub max: Ttl,
     /// In words, an entry each: `1h, support-ticket, automatic`.
-    pub offers: Vec<OfferView>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct OfferView {
-    #[schemars(with = "String")]
-    pub max: Ttl,
-    pub purposes: Vec<String>,
-    /// The pattern that a ticket must match.
-    pub ticket: Option<String>,
-    /// `automatic`, or who must approve.
-    pub approval: String,
+    pub offers: Vec<Offer>,
 }
 
 /// The protected columns of each target as the catalogs last showed them; what globs stand for.

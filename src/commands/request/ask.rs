@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 
 use crate::access::{ColumnName, TableColumns, TableName, TargetName, Ttl};
+use crate::policy::Offer;
 use crate::workflow::requestable::Columns;
-use crate::workflow::view::{ColumnView, OfferView};
+use crate::workflow::view::ColumnView;
 
 /// What this person may request.
 #[derive(Clone, Debug, Default)]
@@ -205,7 +206,7 @@ fn offers<'k>(
     known: &'k Known,
     target: &TargetName,
     tables: &[TableColumns],
-) -> Result<Vec<&'k [OfferView]>, Nothing> {
+) -> Result<Vec<&'k [Offer]>, Nothing> {
     let mut found = Vec::new();
     for of in tables {
         for column in &of.columns {
@@ -218,14 +219,14 @@ fn offers<'k>(
     Ok(found)
 }
 
-fn takes(offer: &OfferView, purpose: Option<&str>) -> bool {
+fn takes(offer: &Offer, purpose: Option<&str>) -> bool {
     offer.purposes.is_empty()
         || purpose.is_some_and(|asked| offer.purposes.iter().any(|known| known == asked))
 }
 
 /// What all columns may be had for, for at least so long: named purposes in the order of the policies, and then,
 /// where all have it, none at all.
-pub fn purposes(offers: &[&[OfferView]], ttl: Option<Ttl>) -> Vec<PurposeOffer> {
+pub fn purposes(offers: &[&[Offer]], ttl: Option<Ttl>) -> Vec<PurposeOffer> {
     let mut names: Vec<Option<String>> = Vec::new();
     for name in offers.iter().copied().flatten().flat_map(|o| &o.purposes) {
         if !names.contains(&Some(name.clone())) {
@@ -250,7 +251,7 @@ pub fn purposes(offers: &[&[OfferView]], ttl: Option<Ttl>) -> Vec<PurposeOffer> 
 }
 
 /// Whose approval it takes for how long: the longest first, and then each shorter one that takes another.
-fn steps(offers: &[&[OfferView]], purpose: Option<&str>, most: Ttl) -> Vec<Step> {
+fn steps(offers: &[&[Offer]], purpose: Option<&str>, most: Ttl) -> Vec<Step> {
     let mut limits: BTreeSet<Ttl> = offers
         .iter()
         .copied()
@@ -278,7 +279,7 @@ fn steps(offers: &[&[OfferView]], purpose: Option<&str>, most: Ttl) -> Vec<Step>
 }
 
 /// The longest that all columns may be had for with this purpose; `None` where one of them may not.
-fn longest(offers: &[&[OfferView]], purpose: Option<&str>) -> Option<Ttl> {
+fn longest(offers: &[&[Offer]], purpose: Option<&str>) -> Option<Ttl> {
     offers
         .iter()
         .map(|of| {
@@ -293,10 +294,10 @@ fn longest(offers: &[&[OfferView]], purpose: Option<&str>) -> Option<Ttl> {
 
 /// For each column the first entry that takes purpose and duration: it decides.
 fn deciding<'o>(
-    offers: &'o [&[OfferView]],
+    offers: &'o [&[Offer]],
     purpose: Option<&'o str>,
     ttl: Ttl,
-) -> impl Iterator<Item = &'o OfferView> {
+) -> impl Iterator<Item = &'o Offer> {
     offers.iter().filter_map(move |of| {
         of.iter()
             .find(|offer| takes(offer, purpose) && ttl <= offer.max)
@@ -304,7 +305,7 @@ fn deciding<'o>(
 }
 
 /// The patterns of the entries that decide, each once.
-fn tickets(offers: &[&[OfferView]], purpose: Option<&str>, ttl: Ttl) -> Vec<String> {
+fn tickets(offers: &[&[Offer]], purpose: Option<&str>, ttl: Ttl) -> Vec<String> {
     let mut patterns: Vec<String> = Vec::new();
     for pattern in deciding(offers, purpose, ttl).filter_map(|offer| offer.ticket.as_ref()) {
         if !patterns.contains(pattern) {
@@ -318,8 +319,8 @@ fn tickets(offers: &[&[OfferView]], purpose: Option<&str>, ttl: Ttl) -> Vec<Stri
 ///
 /// # Errors
 /// A sentence for the person who picked them.
-pub fn fit_together(columns: &[(&str, &[OfferView])]) -> Result<(), String> {
-    let offers: Vec<&[OfferView]> = columns.iter().map(|(_, offers)| *offers).collect();
+pub fn fit_together(columns: &[(&str, &[Offer])]) -> Result<(), String> {
+    let offers: Vec<&[Offer]> = columns.iter().map(|(_, offers)| *offers).collect();
     if !purposes(&offers, None).is_empty() {
         return Ok(());
     }
@@ -347,8 +348,8 @@ mod tests {
     use super::*;
     use crate::workflow::requestable::{Collect, Offering};
 
-    fn offer(max: &str, purposes: &[&str], ticket: Option<&str>, approval: &str) -> OfferView {
-        OfferView {
+    fn offer(max: &str, purposes: &[&str], ticket: Option<&str>, approval: &str) -> Offer {
+        Offer {
             max: Ttl::parse(max).unwrap(),
             purposes: purposes.iter().map(|p| (*p).to_owned()).collect(),
             ticket: ticket.map(str::to_owned),
@@ -356,7 +357,7 @@ mod tests {
         }
     }
 
-    fn known(of: Vec<(&str, &str, &str, Vec<OfferView>)>) -> Known {
+    fn known(of: Vec<(&str, &str, &str, Vec<Offer>)>) -> Known {
         let mut columns = Columns::default();
         for (target, table, name, offers) in of {
             let place = columns.offering(Offering {
@@ -371,7 +372,7 @@ mod tests {
         Known { columns }
     }
 
-    fn contact() -> Vec<OfferView> {
+    fn contact() -> Vec<Offer> {
         vec![
             offer("1h", &["support"], Some("SUP-\\d+"), "no approval"),
             offer("8h", &["support", "incident"], None, "1 of group:dba"),
@@ -613,7 +614,7 @@ mod tests {
     #[test]
     fn columns_without_a_common_purpose_are_refused_where_they_are_picked() {
         let known = shop();
-        let all: Vec<(&str, &[OfferView])> = (known.columns.iter())
+        let all: Vec<(&str, &[Offer])> = (known.columns.iter())
             .map(|of| (of.column.as_str(), of.by.offers.as_slice()))
             .collect();
         let (email, card) = (all[0], all[4]);

@@ -12,11 +12,11 @@ use crate::commands::context::Context;
 use crate::commands::lookup::{self, Filter, Which};
 use crate::commands::{missing, words};
 use crate::failure::{Exit, Failure};
-use crate::policy::{Judgement, approvals, book};
+use crate::policy::{Judgement, Offer, approvals, book};
 use crate::ui;
 use crate::ui::prompt::{self, Check};
 use crate::workflow::submission::AskAct;
-use crate::workflow::view::{self, ColumnView, OfferView, RequestView};
+use crate::workflow::view::{self, ColumnView, RequestView};
 
 use super::Words;
 use super::ask::{self, Answers, Known, Nothing, PurposeOffer, Question};
@@ -125,7 +125,7 @@ fn pick_columns(columns: &[ColumnView]) -> Result<Vec<ColumnName>> {
     }
     let known: Vec<ColumnView> = columns.to_vec();
     let check: Check<[usize]> = Rc::new(move |places: &[usize]| {
-        let picked: Vec<(&str, &[OfferView])> = (places.iter())
+        let picked: Vec<(&str, &[Offer])> = (places.iter())
             .filter_map(|place| known.get(*place))
             .map(|of| (of.column.as_str(), of.offers.as_slice()))
             .collect();
@@ -163,8 +163,8 @@ fn rows(columns: &[ColumnView]) -> Vec<String> {
 }
 
 /// Whose approval is needed, the longest offer first: `1 of group:dba; up to 2h: no approval`.
-fn whose(offers: &[OfferView]) -> String {
-    let mut sorted: Vec<&OfferView> = offers.iter().collect();
+fn whose(offers: &[Offer]) -> String {
+    let mut sorted: Vec<&Offer> = offers.iter().collect();
     sorted.sort_by_key(|offer| std::cmp::Reverse(offer.max));
     let mut told: Vec<String> = Vec::new();
     let mut seen: BTreeSet<&str> = BTreeSet::new();
