@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{At, Now, Person, Request, RequestId, State, Ttl};
@@ -130,7 +131,7 @@ pub fn of_everybody(
     let last_sweep = op
         .ledger
         .fact(Fact::LastSweep)?
-        .and_then(|text| At::try_from(text).ok());
+        .and_then(|text| text.parse::<At>().ok());
     let holds: Vec<String> = op
         .ledger
         .holds(false)?
@@ -155,7 +156,7 @@ pub fn of_everybody(
                 let mut texts = Texts::new(op, &request);
                 one.requests.push(match columns > ENDED_IN_FULL {
                     true => texts.short(),
-                    false => texts.shown(true)?,
+                    false => texts.whole()?,
                 });
             }
             Ok(())
@@ -261,16 +262,16 @@ impl Filling<'_> {
         // Number and name: whoever has the number now is not who had it before.
         if request.requester == *self.person {
             let text = match self.requests.is_long() {
-                false => texts.shown(true)?,
+                false => texts.whole()?,
                 true => texts.short(),
             };
             self.requests.push(text);
         } else if awaits(op, request, self.person) {
             // Whoever decides must see all of it.
-            self.awaiting.push(texts.shown(true)?);
+            self.awaiting.push(texts.whole()?);
         } else if self.is_admin || decides(op, request, self.person) {
             let text = match self.others.is_long() {
-                false => texts.shown(false)?,
+                false => texts.bare()?,
                 true => texts.short(),
             };
             self.others.push(text);
@@ -307,8 +308,9 @@ impl Filling<'_> {
 struct Texts<'a> {
     op: &'a Operator,
     request: &'a Request,
-    /// Without and with its audit lines.
-    shown: [Option<Rc<str>>; 2],
+    /// Without its audit lines.
+    bare: Option<Rc<str>>,
+    whole: Option<Rc<str>>,
     short: Option<Rc<str>>,
 }
 
@@ -317,18 +319,36 @@ impl<'a> Texts<'a> {
         Self {
             op,
             request,
-            shown: [None, None],
+            bare: None,
+            whole: None,
             short: None,
         }
     }
 
-    fn shown(&mut self, with_events: bool) -> Result<Rc<str>, StoreError> {
-        let known = &mut self.shown[usize::from(with_events)];
-        if let Some(text) = known {
+    fn bare(&mut self) -> Result<Rc<str>, StoreError> {
+        if let Some(text) = &self.bare {
             return Ok(text.clone());
         }
-        let view = of_request(self.op, self.request, with_events)?;
-        Ok(known.insert(json(&view)).clone())
+        let view = of_request(self.op, self.request, false)?;
+        Ok(self.bare.insert(json(&view)).clone())
+    }
+
+    /// With its audit lines: they are JSON as they are.
+    fn whole(&mut self) -> Result<Rc<str>, StoreError> {
+        if let Some(text) = &self.whole {
+            return Ok(text.clone());
+        }
+        let bare = self.bare()?;
+        let mut lines = self.op.ledger.lines_of(&self.request.id)?;
+        lines.retain(|line| serde_json::from_str::<IgnoredAny>(line).is_ok());
+        let text = match bare.strip_suffix('}') {
+            Some(open) if !lines.is_empty() => {
+                let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
+                format!("{open},\"events\":[{}]}}", lines.join(",")).into()
+            }
+            _ => bare,
+        };
+        Ok(self.whole.insert(text).clone())
     }
 
     fn short(&mut self) -> Rc<str> {

@@ -1,6 +1,7 @@
 //! What people may see of requests: the objects that `-o json` prints, that tables are made of, and that operators
 //! put into mailboxes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -109,7 +110,8 @@ pub struct LeaseView {
     /// The schema whose USAGE is leased along.
     pub schema: Option<String>,
     /// `owed`, `held`, `disputed`, `revoked`, `gone`, `covered` or `left`.
-    pub state: String,
+    #[schemars(with = "String")]
+    pub state: Cow<'static, str>,
     #[schemars(with = "String")]
     pub expires_at: At,
     #[schemars(with = "Option<String>")]
@@ -118,27 +120,29 @@ pub struct LeaseView {
 }
 
 impl LeaseView {
-    fn of(lease: &Lease) -> Self {
-        let (ended_at, why) = match &lease.state {
+    fn of(lease: Lease) -> Self {
+        let state = lease.state.word().into();
+        let (ended_at, why) = match lease.state {
             LeaseState::Owed | LeaseState::Held => (None, None),
-            LeaseState::Disputed { why } => (None, Some(why.clone())),
-            LeaseState::Revoked { ended_at } => (Some(*ended_at), None),
-            LeaseState::Gone { ended_at, why } => (Some(*ended_at), Some(why.clone())),
+            LeaseState::Disputed { why } => (None, Some(why)),
+            LeaseState::Revoked { ended_at } => (Some(ended_at), None),
+            LeaseState::Gone { ended_at, why } => (Some(ended_at), Some(why)),
             LeaseState::Covered { ended_at, by } => {
-                (Some(*ended_at), Some(format!("goes on with {by}")))
+                (Some(ended_at), Some(format!("goes on with {by}")))
             }
             LeaseState::Left { ended_at, by } => {
-                (Some(*ended_at), Some(format!("{by} left it standing")))
+                (Some(ended_at), Some(format!("{by} left it standing")))
             }
         };
+        let (table, column, schema) = match lease.privilege.named.thing {
+            Thing::Column { table, column } => (Some(table), Some(column), None),
+            Thing::Schema(schema) => (None, None, Some(schema.into_string())),
+        };
         Self {
-            table: lease.privilege.named.table().cloned(),
-            column: lease.privilege.named.column().cloned(),
-            schema: match &lease.privilege.named.thing {
-                Thing::Schema(schema) => Some(schema.to_string()),
-                Thing::Column { .. } => None,
-            },
-            state: lease.state.word().to_owned(),
+            table,
+            column,
+            schema,
+            state,
             expires_at: lease.expires_at,
             ended_at,
             why,
@@ -176,11 +180,16 @@ pub fn of_request(
     request: &Request,
     with_events: bool,
 ) -> Result<RequestView, StoreError> {
-    let leases = if request.expires_at.is_some() {
-        op.ledger.leases(&FindLeases::Of(request.id.clone()))?
-    } else {
-        Vec::new()
-    };
+    let mut server = None;
+    let mut leases = Vec::new();
+    if request.expires_at.is_some() {
+        let find = FindLeases::Of(request.id.clone());
+        op.ledger.each_lease(&find, &mut |lease| {
+            server.get_or_insert_with(|| lease.server.to_string());
+            leases.push(LeaseView::of(lease));
+            Ok(())
+        })?;
+    }
     let directory = op.rules.people.directory();
     let given: Vec<&str> = request
         .approvals
@@ -247,8 +256,8 @@ pub fn of_request(
         ended_at: request.ended_at,
         ended: request.ended.as_ref().map(|ended| ended.word().to_owned()),
         outcome: request.outcome.clone(),
-        server: leases.first().map(|lease| lease.server.to_string()),
-        leases: leases.iter().map(LeaseView::of).collect(),
+        server,
+        leases,
         rules: terms
             .map(|terms| {
                 terms
