@@ -76,18 +76,13 @@ impl Loose {
 
     /// Policies that may match a table.
     fn candidates(&self, table: &TableName) -> impl Iterator<Item = usize> {
-        let text = if self.by_start.is_empty() {
-            String::new()
-        } else {
-            Self::text(&table.schema, &table.table)
-        };
-        let ends: Vec<usize> = (0..=text.len())
-            .filter(|at| text.is_char_boundary(*at))
-            .collect();
-        ends.into_iter()
-            .filter_map(move |end| self.by_start.get(&text[..end]))
-            .flatten()
-            .copied()
+        let text = (!self.by_start.is_empty()).then(|| Self::text(&table.schema, &table.table));
+        text.into_iter().flat_map(move |text| {
+            (0..=text.len())
+                .filter_map(move |end| self.by_start.get(text.get(..end)?))
+                .flatten()
+                .copied()
+        })
     }
 
     /// Shows each pair of policies that may share a table, once, until `each` has enough.
@@ -274,17 +269,6 @@ impl Book {
         }
     }
 
-    /// Every pattern that matches the column.
-    pub(super) fn matching(
-        &self,
-        target: &TargetName,
-        table: &TableName,
-        column: &ColumnName,
-        case: Case,
-    ) -> Vec<Unit> {
-        self.rulers(target, table).matching(column, case)
-    }
-
     pub(super) fn ruling(
         &self,
         target: &TargetName,
@@ -331,14 +315,20 @@ impl Rulers<'_> {
     }
 
     pub fn ruling(&self, column: &ColumnName, case: Case) -> Ruling {
-        let units = self.matching(column, case);
-        if let [only] = units.as_slice() {
+        self.book.best(&self.matching(column, case))
+    }
+}
+
+impl Book {
+    /// Which of the patterns that match a column rules it.
+    pub(super) fn best(&self, units: &[Unit]) -> Ruling {
+        if let [only] = units {
             return Ruling::One(only.policy);
         }
         // Few patterns differ in how exact they are, however many match.
         let mut best: Vec<(Specificity, Vec<usize>)> = Vec::new();
         for unit in units {
-            let mine = self.book.specificity(unit);
+            let mine = self.specificity(*unit);
             if best.iter().any(|(other, _)| other.beats(&mine)) {
                 continue;
             }

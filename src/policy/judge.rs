@@ -193,10 +193,11 @@ impl Book {
         let mut groups: Vec<Group> = Vec::new();
         for TableColumns { table, columns } in question.tables {
             let mut unnamed = Vec::new();
+            let rulers = self.rulers(question.target, table);
             for column in columns {
-                let ruling = self.ruling(question.target, table, column, case);
-                let mut also: Vec<String> = self
-                    .matching(question.target, table, column, case)
+                let matching = rulers.matching(column, case);
+                let ruling = self.best(&matching);
+                let mut also: Vec<String> = matching
                     .iter()
                     .filter(|unit| ruling != Ruling::One(unit.policy))
                     .map(|unit| self.policies[unit.policy].name.clone())
