@@ -316,7 +316,7 @@ where
 pub fn local_times(text: &str, now: At) -> String {
     let local = |word: &str| {
         let is_instant = word.len() >= 20 && word.ends_with('Z');
-        let at = is_instant.then(|| At::try_from(word.to_owned()).ok())?;
+        let at = is_instant.then(|| word.parse::<At>().ok())?;
         Some(when(at?, now))
     };
     let words: Vec<String> = text
@@ -376,7 +376,7 @@ mod tests {
     #[test]
     fn times_are_local_and_say_how_far() {
         let zone = chrono::FixedOffset::east_opt(3600).unwrap();
-        let now = At::try_from("2026-11-23T09:00:00Z".to_owned()).unwrap();
+        let now = "2026-11-23T09:00:00Z".parse::<At>().unwrap();
         let later = now.plus(Ttl::from_secs(7140));
         assert_eq!(when_in(later, now, &zone), "11:59 (in 1h 59m)");
         assert_eq!(when_in(now, later, &zone), "10:00 (1h 59m ago)");
@@ -386,7 +386,7 @@ mod tests {
 
     #[test]
     fn instants_in_a_text_are_shown_as_local_times() {
-        let now = At::try_from("2026-11-23T09:00:00Z".to_owned()).unwrap();
+        let now = "2026-11-23T09:00:00Z".parse::<At>().unwrap();
         let text = local_times("t:a until 2026-11-23T10:00:00.000Z (k3fq)", now);
         assert!(
             text.starts_with("t:a until ") && text.ends_with("(in 1h) (k3fq)"),

@@ -3,16 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use super::text::one_text;
 
 /// Lower case without look-alikes: no `i`, `l`, `o`, `u`, `0`, `1`. Exactly 30 of them.
 const ALPHABET: &[u8] = b"abcdefghjkmnpqrstvwxyz23456789";
 const LENGTH: usize = 8;
 
 /// Eight characters made from a hash of the submission, so that the operator can compute it again.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId([u8; LENGTH]);
 
 /// A text that is not an id.
@@ -57,12 +58,6 @@ impl fmt::Debug for RequestId {
     }
 }
 
-impl Serialize for RequestId {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.as_str())
-    }
-}
-
 impl FromStr for RequestId {
     type Err = NotAnId;
 
@@ -74,13 +69,7 @@ impl FromStr for RequestId {
     }
 }
 
-impl TryFrom<String> for RequestId {
-    type Error = NotAnId;
-
-    fn try_from(text: String) -> Result<Self, NotAnId> {
-        text.parse()
-    }
-}
+one_text!(RequestId);
 
 /// Whether a text can be the beginning of an id.
 pub fn is_prefix(text: &str) -> bool {

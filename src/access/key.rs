@@ -4,17 +4,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use super::names::{ShortText, lowercase};
 use super::privilege::Identity;
+use super::text::one_text;
 
 /// Equal exactly where the privileges are: two leases with one key share one privilege.
 ///
 /// A sweep makes and compares a dozen a lease, so it is the identity itself, folded as the server compares it. A
 /// ledger keeps its text, `pg:5/16401.3>16385<10`, `pgs:5/2200>16385<10` or `my:["shop","customers","email","ann","%"]`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrivilegeKey(Identity);
 
 /// A text that is no key.
@@ -60,6 +58,39 @@ impl PrivilegeKey {
         &self.0
     }
 
+    /// What a ledger keeps.
+    pub fn text(&self) -> String {
+        match &self.0 {
+            Identity::PostgresColumn {
+                database,
+                relation,
+                attnum,
+                role,
+                grantor,
+            } => format!("pg:{database}/{relation}.{attnum}>{role}<{grantor}"),
+            Identity::PostgresSchema {
+                database,
+                namespace,
+                role,
+                grantor,
+            } => format!("pgs:{database}/{namespace}>{role}<{grantor}"),
+            Identity::MysqlColumn {
+                database,
+                table,
+                column,
+                user,
+                host,
+            } => {
+                let mut text = Vec::with_capacity(128);
+                text.extend_from_slice(b"my:");
+                // Texts in a list, into memory: there is nothing that could fail.
+                let names = [database, table, column, user, host];
+                let _ = serde_json::to_writer(&mut text, &names);
+                String::from_utf8(text).unwrap_or_default()
+            }
+        }
+    }
+
     /// `None` on Postgres, where each row names its own grantor.
     pub fn hand(&self) -> Option<Hand> {
         match &self.0 {
@@ -98,39 +129,7 @@ impl From<&Identity> for PrivilegeKey {
 
 impl fmt::Display for PrivilegeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Identity::PostgresColumn {
-                database,
-                relation,
-                attnum,
-                role,
-                grantor,
-            } => write!(f, "pg:{database}/{relation}.{attnum}>{role}<{grantor}"),
-            Identity::PostgresSchema {
-                database,
-                namespace,
-                role,
-                grantor,
-            } => write!(f, "pgs:{database}/{namespace}>{role}<{grantor}"),
-            Identity::MysqlColumn {
-                database,
-                table,
-                column,
-                user,
-                host,
-            } => {
-                let names = [database, table, column, user, host];
-                // Texts in a list, into memory: there is nothing that could fail.
-                let names = serde_json::to_string(&names).unwrap_or_default();
-                write!(f, "my:{names}")
-            }
-        }
-    }
-}
-
-impl From<PrivilegeKey> for String {
-    fn from(key: PrivilegeKey) -> Self {
-        key.to_string()
+        f.pad(&self.text())
     }
 }
 
@@ -144,13 +143,7 @@ impl FromStr for PrivilegeKey {
     }
 }
 
-impl TryFrom<String> for PrivilegeKey {
-    type Error = NotAKey;
-
-    fn try_from(text: String) -> Result<Self, NotAKey> {
-        text.parse()
-    }
-}
+one_text!(PrivilegeKey);
 
 fn identity(text: &str) -> Option<Identity> {
     let (engine, rest) = text.split_once(':')?;

@@ -15,6 +15,7 @@ pub mod privilege;
 pub mod request;
 pub mod syntax;
 pub mod terms;
+mod text;
 pub mod time;
 pub mod waves;
 
@@ -23,7 +24,7 @@ pub use hold::{Hold, Selector};
 pub use ids::{LedgerId, RequestId};
 pub use key::PrivilegeKey;
 pub use lease::{Lease, LeaseId, LeaseState};
-pub use names::{ColumnName, Grantee, ShortText, TableColumns, TableName, TargetName};
+pub use names::{ColumnName, Grantee, SharedText, ShortText, TableColumns, TableName, TargetName};
 pub use pattern::{NamePattern, TablePattern};
 pub use person::{Actor, Person};
 pub use privilege::{Identity, Named, Privilege, ServerIdentity, Standing};

@@ -3,14 +3,19 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::syntax;
+use super::text::one_text;
 
 /// A text that is short nearly always, as names are: up to 24 bytes need no room of their own. A sweep of thousands of
 /// leases reads, copies and compares some twenty of them a lease.
 pub use compact_str::CompactString as ShortText;
+
+/// A text that thousands of leases share, and that is too long to lie in each of them.
+pub type SharedText = Arc<str>;
 
 /// As `str::to_lowercase`, without a copy of what is so already.
 pub fn lowercase(text: &str) -> Cow<'_, str> {
@@ -57,8 +62,7 @@ impl Grantee {
 /// `schema.table` on Postgres, `database.table` on MySQL and MariaDB.
 ///
 /// Its text form quotes what needs quoting (`"My Shop"."Order"`), and parses back to the same value.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableName {
     pub schema: ShortText,
     pub table: ShortText,
@@ -75,12 +79,9 @@ impl TableName {
 
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{}",
-            syntax::quoted_if_odd(&self.schema),
-            syntax::quoted_if_odd(&self.table)
-        )
+        f.write_str(&syntax::quoted_if_odd(&self.schema))?;
+        f.write_str(".")?;
+        f.write_str(&syntax::quoted_if_odd(&self.table))
     }
 }
 
@@ -92,19 +93,7 @@ impl FromStr for TableName {
     }
 }
 
-impl TryFrom<String> for TableName {
-    type Error = syntax::SyntaxError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<TableName> for String {
-    fn from(name: TableName) -> Self {
-        name.to_string()
-    }
-}
+one_text!(TableName);
 
 macro_rules! shown_as_is {
     ($($name:ident),*) => {$(

@@ -6,7 +6,7 @@ use foldhash::{HashSet, HashSetExt};
 use serde::{Deserialize, Serialize};
 
 use super::key::PrivilegeKey;
-use super::names::{ColumnName, Grantee, ShortText, TableName};
+use super::names::{ColumnName, Grantee, SharedText, ShortText, TableName};
 
 /// The server and database that answered, so that another one under the same address is noticed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct ServerIdentity {
     pub database: ShortText,
     /// What stays when names and addresses change: the system identifier and the database's OID on
     /// Postgres, `server_uuid` on MySQL, the best there is on MariaDB.
-    pub system: ShortText,
+    pub system: SharedText,
 }
 
 impl fmt::Display for ServerIdentity {
@@ -118,7 +118,7 @@ pub struct Privilege {
     /// as the engine wrote it; the same engine compares it later to notice somebody else's GRANT.
     /// `None` before the grant, and always on Postgres, where our rows stand apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stamp: Option<String>,
+    pub stamp: Option<SharedText>,
 }
 
 impl Privilege {
@@ -146,7 +146,7 @@ pub enum Standing {
         grantable: bool,
         /// As `Privilege::stamp`, of this moment.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        stamp: Option<String>,
+        stamp: Option<SharedText>,
         /// MySQL and MariaDB: somebody else has granted the same since, and this says who, as well as can be told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         contested: Option<String>,
@@ -156,7 +156,7 @@ pub enum Standing {
         named: Named,
         /// MySQL: what is left of the statement that took it, for [`Privilege::stamp`] of the ended lease.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        stamp: Option<String>,
+        stamp: Option<SharedText>,
     },
     /// Column, table, schema, database or account exist no more; `why` says which.
     Gone { why: String },

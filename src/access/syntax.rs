@@ -1,5 +1,7 @@
 //! The column syntax of the command line: `TABLE:COL,COL`, with `"` (or `` ` ``) around odd names.
 
+use std::borrow::Cow;
+
 use super::names::TableName;
 
 /// A text that is not a table or a list of columns. It names the text and what was expected at which place.
@@ -34,15 +36,15 @@ const LONGEST: usize = 64 * 1024;
 pub fn parse_columns(text: &str) -> Result<(TypedTable, TypedColumns), SyntaxError> {
     const WANTED: &str = "TABLE:COLUMN,COLUMN";
     let mut reader = Reader::new(text, WANTED)?;
-    let table = reader.table()?;
+    let table = reader.table()?.typed();
     reader.expect(':')?;
     if reader.rest() == "*" {
         return Ok((table, TypedColumns::All));
     }
-    let mut columns = vec![reader.name()?];
+    let mut columns = vec![reader.name()?.into_owned()];
     while !reader.at_end() {
         reader.expect(',')?;
-        let next = reader.name()?;
+        let next = reader.name()?.into_owned();
         if columns.contains(&next) {
             return Err(reader.error(format!("column {next:?} is named twice")));
         }
@@ -56,28 +58,27 @@ pub fn parse_typed_table(text: &str) -> Result<TypedTable, SyntaxError> {
     let mut reader = Reader::new(text, "a table")?;
     let table = reader.table()?;
     reader.end()?;
-    Ok(table)
+    Ok(table.typed())
 }
 
 /// Reads `schema.table`; both parts are needed.
 pub fn parse_table(text: &str) -> Result<TableName, SyntaxError> {
     const WANTED: &str = "schema.table";
     let mut reader = Reader::new(text, WANTED)?;
-    let typed = reader.table()?;
+    let read = reader.table()?;
     reader.end()?;
-    match typed.schema {
-        Some(schema) => Ok(TableName::new(schema, typed.table)),
+    match read.schema {
+        Some(schema) => Ok(TableName::new(schema, read.table)),
         None => Err(reader.error("the schema (or database) is missing".into())),
     }
 }
 
 /// The name as it must be typed: bare where that reads back, otherwise in double quotes.
-pub fn quoted_if_odd(name: &str) -> String {
+pub fn quoted_if_odd(name: &str) -> Cow<'_, str> {
     let bare = !name.is_empty() && name != "*" && name.chars().all(is_bare);
-    if bare {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
+    match bare {
+        true => Cow::Borrowed(name),
+        false => Cow::Owned(format!("\"{}\"", name.replace('"', "\"\""))),
     }
 }
 
@@ -85,6 +86,21 @@ fn is_bare(c: char) -> bool {
     !matches!(c, '.' | ':' | ',' | '"' | '`' | '*' | '?' | '\'' | '\\')
         && !c.is_whitespace()
         && !c.is_control()
+}
+
+/// A table as it stands in the text.
+struct ReadTable<'t> {
+    schema: Option<Cow<'t, str>>,
+    table: Cow<'t, str>,
+}
+
+impl ReadTable<'_> {
+    fn typed(self) -> TypedTable {
+        TypedTable {
+            schema: self.schema.map(Cow::into_owned),
+            table: self.table.into_owned(),
+        }
+    }
 }
 
 struct Reader<'t> {
@@ -150,30 +166,30 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn table(&mut self) -> Result<TypedTable, SyntaxError> {
+    fn table(&mut self) -> Result<ReadTable<'t>, SyntaxError> {
         let first = self.name()?;
         if !self.rest().starts_with('.') {
-            return Ok(TypedTable {
+            return Ok(ReadTable {
                 schema: None,
                 table: first,
             });
         }
         self.at += 1;
         let table = self.name()?;
-        Ok(TypedTable {
+        Ok(ReadTable {
             schema: Some(first),
             table,
         })
     }
 
-    fn name(&mut self) -> Result<String, SyntaxError> {
+    fn name(&mut self) -> Result<Cow<'t, str>, SyntaxError> {
         match self.rest().chars().next() {
-            Some(quote @ ('"' | '`')) => self.quoted(quote),
-            _ => self.bare(),
+            Some(quote @ ('"' | '`')) => self.quoted(quote).map(Cow::Owned),
+            _ => self.bare().map(Cow::Borrowed),
         }
     }
 
-    fn bare(&mut self) -> Result<String, SyntaxError> {
+    fn bare(&mut self) -> Result<&'t str, SyntaxError> {
         let rest = self.rest();
         let end = rest.find(|c| !is_bare(c)).unwrap_or(rest.len());
         if end == 0 {
@@ -188,7 +204,7 @@ impl<'t> Reader<'t> {
             return Err(self.error(why));
         }
         self.at += end;
-        Ok(rest[..end].to_owned())
+        Ok(&rest[..end])
     }
 
     fn quoted(&mut self, quote: char) -> Result<String, SyntaxError> {

@@ -1,14 +1,17 @@
 //! Instants and spans. Pure code receives them; `workflow::clock` alone reads the clock.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::names::SharedText;
+use super::text::one_text;
+
 /// An instant in UTC, in whole milliseconds. Its text is RFC 3339 with exactly three decimals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct At(DateTime<Utc>);
 
 impl At {
@@ -57,21 +60,17 @@ impl fmt::Display for At {
     }
 }
 
-impl TryFrom<String> for At {
-    type Error = chrono::ParseError;
+impl FromStr for At {
+    type Err = chrono::ParseError;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(Self::new(
-            DateTime::parse_from_rfc3339(&text)?.with_timezone(&Utc),
+            DateTime::parse_from_rfc3339(text)?.with_timezone(&Utc),
         ))
     }
 }
 
-impl From<At> for String {
-    fn from(at: At) -> Self {
-        at.to_string()
-    }
-}
+one_text!(At);
 
 /// How long: a span in whole milliseconds. In files and JSON it is a text such as `2h` or `1h 30m`.
 #[derive(
@@ -228,7 +227,7 @@ impl From<Ttl> for String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootInstant {
     /// `/proc/sys/kernel/random/boot_id`: instants of different boots cannot be compared.
-    pub boot: String,
+    pub boot: SharedText,
     /// Milliseconds of `CLOCK_BOOTTIME`.
     pub millis: u64,
 }
@@ -284,9 +283,9 @@ mod tests {
 
     #[test]
     fn a_leap_second_is_the_next_minutes_first() {
-        let leap = At::try_from("2016-12-31T23:59:60.250Z".to_owned()).unwrap();
+        let leap = "2016-12-31T23:59:60.250Z".parse::<At>().unwrap();
         assert_eq!(leap.to_string(), "2017-01-01T00:00:00.250Z");
-        let before = At::try_from("2016-12-31T23:59:59.999Z".to_owned()).unwrap();
+        let before = "2016-12-31T23:59:59.999Z".parse::<At>().unwrap();
         assert!(leap > before);
         assert_eq!(At::from_millis(leap.millis()), leap);
     }
@@ -333,7 +332,7 @@ mod tests {
     fn instants_have_three_decimals() {
         let at = At::from_millis(1_774_000_000_120);
         assert_eq!(at.to_string(), "2026-03-20T09:46:40.120Z");
-        assert_eq!(At::try_from(at.to_string()).unwrap(), at);
+        assert_eq!(at.to_string().parse::<At>().unwrap(), at);
         assert_eq!(At::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
     }
 

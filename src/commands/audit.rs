@@ -392,7 +392,7 @@ impl Wanted {
                 .as_array()
                 .is_some_and(|list| list.iter().any(|item| item == wanted))
         };
-        let at = At::try_from(text("at").to_owned()).ok();
+        let at = text("at").parse::<At>().ok();
         self.texts.iter().all(|(key, value)| {
             if *key == "request" {
                 text(key).starts_with(value.as_str())
@@ -425,6 +425,6 @@ fn name_of(typed: &syntax::TypedTable) -> String {
             syntax::quoted_if_odd(schema),
             syntax::quoted_if_odd(&typed.table)
         ),
-        None => syntax::quoted_if_odd(&typed.table),
+        None => syntax::quoted_if_odd(&typed.table).into_owned(),
     }
 }

@@ -402,7 +402,7 @@ async fn target(
             format!("jit setup {name}"),
         )),
     }
-    (Some(server.system.into()), lines)
+    (Some(server.system.to_string()), lines)
 }
 
 async fn examine(

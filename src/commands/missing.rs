@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn durations_and_times_of_day_are_read() {
-        let now = At::try_from("2026-11-23T09:00:00Z".to_owned()).unwrap();
+        let now = "2026-11-23T09:00:00Z".parse::<At>().unwrap();
         assert_eq!(read_duration("90m", now), Ok(Ttl::from_secs(5400)));
         assert_eq!(
             read_duration("2026-11-23T10:00:00Z", now),

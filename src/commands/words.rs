@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn until_is_the_next_such_time() {
         let zone = chrono::FixedOffset::east_opt(3600).unwrap();
-        let now = At::try_from("2026-11-23T09:00:00Z".to_owned()).unwrap();
+        let now = "2026-11-23T09:00:00Z".parse::<At>().unwrap();
         let six = NaiveTime::from_hms_opt(18, 0, 0).unwrap();
         assert_eq!(
             next_local(six, now, &zone).unwrap().to_string(),

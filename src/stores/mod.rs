@@ -15,7 +15,7 @@ use foldhash::{HashMap, HashSet};
 use crate::access::hold::Hold;
 use crate::access::{
     At, BootInstant, Course, Lease, LeaseId, LeaseState, LedgerId, Now, Person, PrivilegeKey,
-    Request, RequestId, ServerIdentity, State, TableColumns, TargetName,
+    Request, RequestId, ServerIdentity, SharedText, State, TableColumns, TargetName,
 };
 use crate::audit::event::Draft;
 
@@ -135,7 +135,7 @@ pub enum Effect {
     StampLease {
         id: LeaseId,
         state: LeaseState,
-        stamp: Option<String>,
+        stamp: Option<SharedText>,
     },
     /// Kept once a hash.
     KeepText {
@@ -163,7 +163,7 @@ impl Effect {
     }
 
     /// A lease in a new state, and with the stamp that its row was seen with, where that is another one.
-    pub fn put(lease: &Lease, state: LeaseState, stamp: Option<&String>) -> Self {
+    pub fn put(lease: &Lease, state: LeaseState, stamp: Option<&SharedText>) -> Self {
         let id = lease.id.clone();
         match stamp.is_none() || stamp == lease.privilege.stamp.as_ref() {
             true => Self::MoveLease { id, state },
@@ -239,6 +239,8 @@ pub trait Ledger {
     fn work(&self, now: &Now) -> Result<Work, StoreError>;
     /// The privileges of a target's live leases.
     fn live_keys(&self, target: &TargetName) -> Result<HashSet<PrivilegeKey>, StoreError>;
+    /// The same, and how many live leases have each.
+    fn live_counts(&self, target: &TargetName) -> Result<HashMap<PrivilegeKey, usize>, StoreError>;
     /// The targets that have live leases.
     fn live_targets(&self) -> Result<Vec<TargetName>, StoreError>;
     /// The servers that a target's live leases were given on.

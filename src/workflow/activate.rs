@@ -4,13 +4,13 @@ use foldhash::{HashMap, HashSet};
 use serde_json::json;
 
 use crate::access::{
-    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId, Standing,
-    State, TargetName,
+    Ended, Lease, LeaseId, LeaseState, Now, Privilege, PrivilegeKey, Request, RequestId,
+    SharedText, Standing, State, TargetName,
 };
 use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, GrantOrder, Report, Verb};
 use crate::failpoint;
-use crate::stores::{Change, Effect, FindLeases, StoreError};
+use crate::stores::{Change, Effect, StoreError};
 
 use super::acts::{Verdict, verdict};
 use super::history::Histories;
@@ -270,13 +270,15 @@ pub async fn carry_out(
     let target = &intents[0].request.target;
     let ordered = orders.iter().flat_map(|order| &order.privileges);
     let touched = ordered.map(Privilege::key);
-    disputes::note(op, target, engine, touched, &[], &Observed::default()).await?;
+    let leases: Vec<&Lease> = intents.iter().flat_map(|intent| &intent.leases).collect();
+    let unseen = Observed::default();
+    let noted = disputes::note(op, target, engine, touched, &leases, &unseen).await?;
     let reports = engine.grant(&orders).await;
     failpoint::reach("grant-sent");
     let privileges = look::distinct(intents.iter().flat_map(|intent| &intent.leases));
     let standing = look::observe(engine, &privileges).await?;
     let now = op.now();
-    let sharers = sharers(op, intents, &standing)?;
+    let sharers = sharers(op, intents, &standing, &noted.shared)?;
     let mut changes = Vec::new();
     let mut undo = false;
     for (intent, answer) in intents.iter().zip(&reports) {
@@ -437,9 +439,11 @@ fn sharers(
     op: &Operator,
     intents: &[Intent],
     standing: &Observed,
+    shared: &HashSet<PrivilegeKey>,
 ) -> Result<Vec<Effect>, StoreError> {
-    let stamped: HashMap<&PrivilegeKey, &String> = standing
+    let stamped: HashMap<&PrivilegeKey, &SharedText> = standing
         .iter()
+        .filter(|(key, _)| shared.contains(*key))
         .filter_map(|(key, standing)| match standing {
             Standing::Held {
                 stamp: Some(stamp), ..
@@ -447,15 +451,10 @@ fn sharers(
             _ => None,
         })
         .collect();
-    if stamped.is_empty() {
-        return Ok(Vec::new());
-    }
     let target = &intents[0].request.target;
     let own: HashSet<&RequestId> = intents.iter().map(|intent| &intent.request.id).collect();
     let keys = stamped.keys().map(|key| (*key).clone()).collect();
-    Ok(op
-        .ledger
-        .leases(&FindLeases::GivenWithKeys(target.clone(), keys))?
+    Ok(disputes::given(op, target, keys)?
         .into_iter()
         .filter(|lease| !own.contains(&lease.id.request) && lease.privilege.stamp.is_some())
         .map(|lease| {

@@ -15,7 +15,7 @@ pub fn now() -> Now {
         at: At::new(Utc::now()),
         boot: BootInstant {
             boot: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-                .map(|text| text.trim().to_owned())
+                .map(|text| text.trim().into())
                 .unwrap_or_default(),
             millis: u64::try_from(boot.tv_sec).unwrap_or(0) * 1000
                 + u64::try_from(boot.tv_nsec).unwrap_or(0) / 1_000_000,

@@ -11,17 +11,28 @@ use foldhash::{HashMap, HashMapExt, HashSet};
 use crate::access::{Lease, LeaseId, LeaseState, PrivilegeKey, RequestId, Standing, TargetName};
 use crate::audit::event::EventKind;
 use crate::engines::Engine;
-use crate::stores::{Change, Effect, FindLeases};
+use crate::stores::{Change, Effect, FindLeases, StoreError};
 
 use super::look::{Observed, distinct, explained};
 use super::target::Failing;
 use super::{Operator, commit_each, events};
 
+/// What was found beside a statement.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// Leases that were recorded as disputed.
+    pub states: HashMap<LeaseId, LeaseState>,
+    /// Privileges whose trace it wipes, as far as other live leases have them than those that owe their first GRANT
+    /// among the caller's.
+    pub shared: HashSet<PrivilegeKey>,
+}
+
 /// Looks at every lease whose trace a statement about `touched` would wipe, also at those that go on, and records
 /// as disputed those that somebody else has granted too. To be called before each GRANT and REVOKE; what was recorded
-/// is given back, by lease. On Postgres, where nothing is wiped, it does nothing.
+/// is given back. On Postgres, where nothing is wiped, it does nothing.
 ///
-/// `leases` and `seen` are what the caller has read and observed by now: that is not looked at again.
+/// `leases` and `seen` are what the caller has read and observed by now: that is not looked at again. While the caller
+/// keeps the target's lock, none of them begins or ends that owes its first GRANT.
 ///
 /// # Errors
 /// Those of the ledger and of the target.
@@ -30,26 +41,35 @@ pub async fn note(
     target: &TargetName,
     engine: &mut dyn Engine,
     touched: impl IntoIterator<Item = PrivilegeKey>,
-    leases: &[Lease],
+    leases: &[&Lease],
     seen: &Observed,
-) -> Result<HashMap<LeaseId, LeaseState>, Failing> {
+) -> Result<Noted, Failing> {
     let hands: HashSet<_> = touched.into_iter().filter_map(|key| key.hand()).collect();
     if hands.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Noted::default());
     }
-    let keys = op
-        .ledger
-        .live_keys(target)?
+    let mut live = op.ledger.live_counts(target)?;
+    // They left no trace yet.
+    for lease in leases.iter().filter(|l| l.state == LeaseState::Owed) {
+        if let Some(count) = live.get_mut(&lease.key()) {
+            *count = count.saturating_sub(1);
+        }
+    }
+    let shared: HashSet<PrivilegeKey> = live
         .into_iter()
-        .filter(|key| !seen.contains_key(key))
+        .filter(|(_, count)| *count > 0)
+        .map(|(key, _)| key)
         .filter(|key| key.hand().is_some_and(|hand| hands.contains(&hand)))
         .collect();
-    let find = FindLeases::GivenWithKeys(target.clone(), keys);
-    let mut others = op.ledger.leases(&find)?;
-    others.retain(|lease| lease.server.same_database(engine.server()));
+    let keys = shared.iter().filter(|key| !seen.contains_key(*key));
+    let others = given(op, target, keys.cloned().collect())?;
+    let others: Vec<Lease> = others
+        .into_iter()
+        .filter(|lease| lease.server.same_database(engine.server()))
+        .collect();
     let more = explained(op, target, engine, &distinct(&others)).await?;
     let mut contested: BTreeMap<RequestId, Vec<(&Lease, &String)>> = BTreeMap::new();
-    for lease in leases.iter().chain(&others) {
+    for lease in leases.iter().copied().chain(&others) {
         let key = lease.key();
         if lease.state == LeaseState::Held
             && let Some(Standing::Held {
@@ -61,7 +81,23 @@ pub async fn note(
             of_request.push((lease, why));
         }
     }
-    record(op, engine, contested)
+    Ok(Noted {
+        states: record(op, engine, contested)?,
+        shared,
+    })
+}
+
+/// The leases of these privileges whose GRANT is on record.
+pub fn given(
+    op: &Operator,
+    target: &TargetName,
+    keys: Vec<PrivilegeKey>,
+) -> Result<Vec<Lease>, StoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let find = FindLeases::GivenWithKeys(target.clone(), keys);
+    op.ledger.leases(&find)
 }
 
 /// One change a request: its leases' new state, and a line for each table and cause.

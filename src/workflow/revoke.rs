@@ -232,8 +232,9 @@ async fn take(
 
     let observed = explained(op, target, engine, &distinct(due.due(now))).await?;
     let touched = observed.keys().cloned();
-    match disputes::note(op, target, engine, touched, &due.leases, &observed).await {
-        Ok(states) => due.took_state(states),
+    let leases: Vec<&Lease> = due.leases.iter().collect();
+    match disputes::note(op, target, engine, touched, &leases, &observed).await {
+        Ok(noted) => due.took_state(noted.states),
         // The REVOKEs of what is due go on.
         Err(Failing::Ledger(error)) => report.ledger_error(&error),
         Err(error) => return Err(error),

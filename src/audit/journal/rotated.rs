@@ -108,7 +108,7 @@ fn candidates(audit: &Audit, next: &str) -> io::Result<Vec<CString>> {
 /// The `at` of a line, a minute earlier: clocks are corrected.
 fn written_at(line: &str) -> Option<SystemTime> {
     let (_, rest) = line.split_once(r#","at":""#)?;
-    let at = crate::access::At::try_from(rest.get(..24)?.to_owned()).ok()?;
+    let at = rest.get(..24)?.parse::<crate::access::At>().ok()?;
     let millis = u64::try_from(at.millis()).ok()?.saturating_sub(60_000);
     SystemTime::UNIX_EPOCH.checked_add(std::time::Duration::from_millis(millis))
 }

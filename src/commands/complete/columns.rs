@@ -176,7 +176,7 @@ fn tables_before_colon(
     names
         .iter()
         .filter(|table| alike.get(table.table.as_str()) == Some(&1))
-        .map(|table| (syntax::quoted_if_odd(&table.table), *table))
+        .map(|table| (syntax::quoted_if_odd(&table.table).into_owned(), *table))
         .filter(|(written, _)| written.starts_with(current))
         .map(|(written, table)| offered(written, table))
         .collect()
@@ -189,7 +189,7 @@ fn begins(name: &str, begun: &str) -> Option<String> {
             let doubled = name.replace(quote, &format!("{quote}{quote}"));
             format!("{quote}{doubled}{quote}")
         }
-        _ => syntax::quoted_if_odd(name),
+        _ => syntax::quoted_if_odd(name).into_owned(),
     };
     written.starts_with(begun).then_some(written)
 }

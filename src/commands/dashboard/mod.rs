@@ -109,7 +109,7 @@ fn look(context: &Context) -> Result<Seen> {
             seen.last_sweep = op
                 .ledger
                 .fact(crate::stores::Fact::LastSweep)?
-                .and_then(|text| At::try_from(text).ok());
+                .and_then(|text| text.parse::<At>().ok());
             seen.holds = (op.ledger.holds(false)?.iter())
                 .map(|hold| {
                     format!(

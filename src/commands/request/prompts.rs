@@ -144,7 +144,7 @@ fn rows(columns: &[ColumnView]) -> Vec<String> {
         .iter()
         .map(|of| {
             [
-                syntax::quoted_if_odd(of.column.as_str()),
+                syntax::quoted_if_odd(of.column.as_str()).into_owned(),
                 of.class.clone().unwrap_or_default(),
                 of.max.to_string(),
                 whose(&of.offers),

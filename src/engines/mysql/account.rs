@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::access::names::lowercase;
 use crate::access::{Grantee, ShortText};
 
 /// `'user'@'host'`. The user compares with case, the host without; both servers store the host in lower case
@@ -16,8 +17,16 @@ impl Account {
     pub(super) fn new(user: impl Into<ShortText>, host: impl AsRef<str>) -> Self {
         Self {
             user: user.into(),
-            host: host.as_ref().to_lowercase().into(),
+            host: lowercase(host.as_ref()).into(),
         }
+    }
+
+    /// `user@host`.
+    pub(super) fn text(&self) -> ShortText {
+        let mut text = self.user.clone();
+        text.push('@');
+        text.push_str(&self.host);
+        text
     }
 
     /// Whether somebody who comes from where `other` may log in could be served by rights of this account too:
@@ -52,7 +61,7 @@ impl From<&Grantee> for Account {
 
 impl From<&Account> for Grantee {
     fn from(account: &Account) -> Self {
-        Self(account.to_string().into())
+        Self(account.text())
     }
 }
 

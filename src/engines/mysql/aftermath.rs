@@ -70,8 +70,8 @@ pub(super) async fn strays(
     }
     let mut revokes: HashMap<(TableName, Account), Vec<Stamp>> = HashMap::new();
     for (privilege, place) in known.iter().zip(&places) {
-        if let (Some(place), Some(stamp)) =
-            (place, privilege.stamp.as_deref().and_then(Stamp::read))
+        if let (Some(place), Some(text)) = (place, &privilege.stamp)
+            && let Some(stamp) = Stamp::read(text, &place.column)
             && stamp.is_of_a_revoke()
         {
             let of_table = revokes.entry((place.table.clone(), place.account.clone()));
@@ -90,7 +90,8 @@ pub(super) async fn strays(
             continue;
         };
         let today = rows.stamp(&place.table, &place.account, row, server.is_mariadb());
-        let recorded = privilege.stamp.as_deref().and_then(Stamp::read);
+        let recorded = privilege.stamp.as_deref();
+        let recorded = recorded.and_then(|text| Stamp::read(text, &place.column));
         let account_table = (place.table.clone(), place.account.clone());
         let ours = if today.grantor.is_none() {
             // A column's row without its table's: it opens nothing, but would with the next grant.
@@ -120,7 +121,7 @@ pub(super) async fn strays(
             strays.entry(privilege.key()).or_insert_with(|| Privilege {
                 identity: privilege.identity.clone(),
                 named: named(place, &place.account, &row.column),
-                stamp: today.text(),
+                stamp: today.text(&place.column),
             });
         }
     }

@@ -7,7 +7,16 @@ use super::account::Account;
 
 /// `` `name` ``, inner backticks doubled. Any name of the catalog goes in; a backslash means itself here.
 pub(super) fn identifier(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
+    let mut quoted = String::with_capacity(name.len() + 2);
+    quoted.push('`');
+    for c in name.chars() {
+        if c == '`' {
+            quoted.push('`');
+        }
+        quoted.push(c);
+    }
+    quoted.push('`');
+    quoted
 }
 
 /// `'text'`, with quote and backslash escaped.

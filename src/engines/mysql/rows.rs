@@ -163,7 +163,7 @@ impl Rows {
                         .any(|other| other.at == row.at)
             })
             .take(OTHERS + 1)
-            .map(|other| other.to_string().into())
+            .map(Account::text)
             .collect();
         let of_table = self.table(table, account);
         let time = |at: &str| (!mariadb).then(|| ShortText::from(at));

@@ -19,12 +19,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::account::user_of;
-use crate::access::ShortText;
+use crate::access::names::lowercase;
+use crate::access::{SharedText, ShortText};
 
 /// Written into `Privilege::stamp` as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     /// The row's spelling.
+    #[serde(default, skip_serializing_if = "ShortText::is_empty")]
     pub(super) column: ShortText,
     /// The column row's timestamp, UTC; MySQL only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,12 +64,22 @@ impl Stamp {
         })
     }
 
-    pub(super) fn read(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+    /// Reads what was kept of a privilege on this column, in whatever spelling.
+    pub(super) fn read(text: &str, column: &str) -> Option<Self> {
+        let mut stamp: Self = serde_json::from_str(text).ok()?;
+        if stamp.column.is_empty() {
+            stamp.column = lowercase(column).into();
+        }
+        Some(stamp)
     }
 
-    pub(super) fn text(&self) -> Option<String> {
-        serde_json::to_string(self).ok()
+    /// What is kept of it beside a privilege on this column. A spelling in lower case goes without saying, so that all
+    /// columns of one statement have the same text: the ledger keeps it of all of them at once.
+    pub(super) fn text(mut self, column: &str) -> Option<SharedText> {
+        if self.column == lowercase(column).as_ref() {
+            self.column.clear();
+        }
+        serde_json::to_string(&self).ok().map(SharedText::from)
     }
 
     /// Whether the last hand on the account's table was ours.
@@ -200,6 +212,36 @@ mod tests {
             spellings: &["email"],
         };
         contested(recorded, &[today], &ours)
+    }
+
+    #[test]
+    fn what_is_kept_says_a_spelling_only_where_it_is_not_in_lower_case() {
+        let given = stamp("10:00:00", "jit@a", "10:00:00");
+        let spelled = |column: &str| Stamp {
+            column: column.into(),
+            ..given.clone()
+        };
+        // The lease itself may have another spelling than the row.
+        for (row, lease) in [
+            ("email", "email"),
+            ("email", "EMail"),
+            ("EMail", "EMail"),
+            ("EMail", "email"),
+            ("straße", "STRAßE"),
+        ] {
+            let text = spelled(row).text(lease).unwrap();
+            assert_eq!(text.contains("column"), row == "EMail", "{text}");
+            assert_eq!(
+                Stamp::read(&text, lease),
+                Some(spelled(row)),
+                "{row} {lease}"
+            );
+        }
+        assert_eq!(spelled("ssn").text("ssn"), given.clone().text("email"));
+        // As earlier builds kept it.
+        let earlier = serde_json::to_string(&given).unwrap();
+        assert!(earlier.contains(r#""column":"email""#));
+        assert_eq!(Stamp::read(&earlier, "email"), Some(given));
     }
 
     #[test]

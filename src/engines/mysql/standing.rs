@@ -12,7 +12,7 @@ use super::rights::{self, ColumnRow, UserRow};
 use super::rows::{Place, Rows, named, tables_of};
 use super::stamp::{self, Ours, Stamp};
 use crate::access::names::lowercase;
-use crate::access::{Privilege, PrivilegeKey, Standing, TableName};
+use crate::access::{Privilege, PrivilegeKey, SharedText, Standing, TableName};
 use crate::engines::EngineError;
 
 /// What is known of one privilege from all leases that were handed in.
@@ -45,7 +45,11 @@ pub(super) async fn privileges(
 
     let stamps: Vec<Option<Stamp>> = of
         .iter()
-        .map(|privilege| privilege.stamp.as_deref().and_then(Stamp::read))
+        .zip(&places)
+        .map(|(privilege, place)| {
+            let column = &place.as_ref()?.column;
+            Stamp::read(privilege.stamp.as_deref()?, column)
+        })
         .collect();
     let mut known: HashMap<PrivilegeKey, Known> = HashMap::new();
     for ((privilege, place), stamp) in of.iter().zip(&places).zip(&stamps) {
@@ -120,9 +124,9 @@ impl Look<'_> {
                 named: named(place, &place.account, &row.column),
                 grantable: false,
                 stamp: stamps
-                    .iter()
+                    .into_iter()
                     .find(|stamp| stamp.column == row.column)
-                    .and_then(Stamp::text),
+                    .and_then(|stamp| stamp.text(&place.column)),
                 contested,
             };
         }
@@ -203,9 +207,10 @@ impl Look<'_> {
     }
 
     /// The recorded stamp behind our REVOKE, where that says more.
-    fn revoked(&self, place: &Place, recorded: Option<&Stamp>) -> Option<String> {
+    fn revoked(&self, place: &Place, recorded: Option<&Stamp>) -> Option<SharedText> {
         let hand = self.rows.last_hand(&place.table, &place.account);
-        recorded?.clone().revoked(hand, self.now?)?.text()
+        let revoked = recorded?.clone().revoked(hand, self.now?)?;
+        revoked.text(&place.column)
     }
 
     fn absent(&self, place: &Place, recorded: Option<&Stamp>) -> Standing {

@@ -300,7 +300,10 @@ impl Look<'_> {
         let asked: HashSet<_> = survey
             .privileges
             .iter()
-            .map(|privilege| (privilege.named.table(), privilege.named.column()))
+            .map(|privilege| {
+                let column = privilege.named.column().map(ColumnName::as_str);
+                (privilege.named.table(), column)
+            })
             .collect();
         for table in tables {
             let (Some(shape), Some(ways)) = (self.shapes.get(table), ways.get(table)) else {
@@ -309,11 +312,12 @@ impl Look<'_> {
             let columns: Vec<ColumnName> = shape
                 .columns
                 .iter()
-                .map(|column| ColumnName(column.name.clone().into()))
+                .map(|column| column.name.as_str())
                 .filter(|column| {
-                    !ways.of(&column.0, &|_| false).is_empty()
-                        || asked.contains(&(Some(table), Some(column)))
+                    asked.contains(&(Some(table), Some(column)))
+                        || !ways.of(column, &|_| false).is_empty()
                 })
+                .map(ColumnName::from)
                 .collect();
             if !columns.is_empty() {
                 survey.will_read.push(TableColumns {

@@ -234,19 +234,39 @@ impl SqliteLedger {
         &self,
         target: &TargetName,
     ) -> Result<HashSet<PrivilegeKey>, StoreError> {
+        let mut found = HashSet::new();
+        self.each_live_key(target, |key| {
+            found.insert(key);
+        })?;
+        Ok(found)
+    }
+
+    pub(super) fn find_live_counts(
+        &self,
+        target: &TargetName,
+    ) -> Result<HashMap<PrivilegeKey, usize>, StoreError> {
+        let mut found = HashMap::new();
+        self.each_live_key(target, |key| *found.entry(key).or_default() += 1)?;
+        Ok(found)
+    }
+
+    /// Once for each live lease.
+    fn each_live_key(
+        &self,
+        target: &TargetName,
+        mut take: impl FnMut(PrivilegeKey),
+    ) -> Result<(), StoreError> {
         self.reading(|connection| {
-            let mut found = HashSet::new();
             rows::each(
                 connection,
                 sql::LEASE_KEYS_LIVE,
                 [target.as_str()],
                 |row| rows::key(rows::word(row, 0)?),
                 |key| {
-                    found.insert(key);
+                    take(key);
                     Ok(())
                 },
-            )?;
-            Ok(found)
+            )
         })
     }
 

@@ -10,7 +10,7 @@ use super::{rows, statements as sql};
 use crate::access::privilege::{Identity, Named, Thing};
 use crate::access::{
     At, BootInstant, ColumnName, Grantee, Lease, LeaseId, Privilege, PrivilegeKey, ServerIdentity,
-    TargetName,
+    SharedText, TargetName,
 };
 
 /// As of one lease; others say their own column beside it.
@@ -32,35 +32,42 @@ impl Doc {
         }
     }
 
-    /// The same, about the column with this name and key; `None` where one of them is about no column of this engine.
-    fn with_column(
-        &self,
+    fn is_of(&self, lease: &Lease) -> bool {
+        self.grantee == lease.grantee
+            && self.server == lease.server
+            && self.identity == lease.privilege.identity
+            && self.named == lease.privilege.named
+    }
+
+    /// Makes it about the column with this name and key; `false` where one of them is about no column of this engine.
+    fn turn_to(
+        &mut self,
         name: &str,
         key: impl FnOnce() -> Result<PrivilegeKey, Fault>,
-    ) -> Result<Option<Self>, Fault> {
-        let mut doc = self.clone();
-        match &mut doc.identity {
+    ) -> Result<bool, Fault> {
+        match &mut self.identity {
             Identity::PostgresColumn { attnum, .. } => {
                 let key = key()?;
                 let Identity::PostgresColumn { attnum: theirs, .. } = key.folded() else {
-                    return Ok(None);
+                    return Ok(false);
                 };
                 *attnum = *theirs;
             }
             Identity::MysqlColumn { column, .. } => *column = name.into(),
-            Identity::PostgresSchema { .. } => return Ok(None),
+            Identity::PostgresSchema { .. } => return Ok(false),
         }
-        let Thing::Column { column, .. } = &mut doc.named.thing else {
-            return Ok(None);
+        let Thing::Column { column, .. } = &mut self.named.thing else {
+            return Ok(false);
         };
         *column = ColumnName(name.into());
-        Ok(Some(doc))
+        Ok(true)
     }
 }
 
 /// The documents that one transaction writes.
 #[derive(Default)]
 pub(super) struct Written {
+    /// About the column of the last lease.
     last: Option<(i64, Doc)>,
 }
 
@@ -78,19 +85,17 @@ impl Written {
         transaction: &Transaction<'_>,
         lease: &'l Lease,
     ) -> Result<Place<'l>, Fault> {
-        let doc = Doc::of(lease);
-        if let Some((number, last)) = &self.last
+        if let Some((number, last)) = &mut self.last
             && let Some(column) = lease.privilege.named.column()
-            && last
-                .with_column(column.as_str(), || Ok(lease.key()))?
-                .as_ref()
-                == Some(&doc)
+            && last.turn_to(column.as_str(), || Ok(lease.key()))?
+            && last.is_of(lease)
         {
             return Ok(Place {
                 number: *number,
                 column: Some(column.as_str()),
             });
         }
+        let doc = Doc::of(lease);
         transaction
             .prepare_cached(sql::LEASE_DOC_INSERT)?
             .execute(params![serde_json::to_string(&doc)?])?;
@@ -107,6 +112,9 @@ impl Written {
 pub(super) struct Leases<'c> {
     connection: &'c Connection,
     last: Option<(i64, Doc)>,
+    /// Of the last one.
+    boot: Option<SharedText>,
+    stamp: Option<SharedText>,
 }
 
 impl<'c> Leases<'c> {
@@ -114,6 +122,8 @@ impl<'c> Leases<'c> {
         Self {
             connection,
             last: None,
+            boot: None,
+            stamp: None,
         }
     }
 
@@ -124,13 +134,15 @@ impl<'c> Leases<'c> {
             position: row.get(1)?,
         };
         let number: i64 = row.get(3)?;
-        let doc = self.doc(number)?;
-        let doc = match row.get_ref(4)?.as_str_or_null().map_err(rows::unlike)? {
-            None => doc.clone(),
-            Some(column) => doc
-                .with_column(column, || rows::key(rows::word(row, 5)?))?
-                .ok_or_else(|| Fault::Document(format!("lease {id} and its document differ")))?,
-        };
+        let mut doc = self.doc(number)?.clone();
+        if let Some(column) = row.get_ref(4)?.as_str_or_null().map_err(rows::unlike)?
+            && !doc.turn_to(column, || rows::key(rows::word(row, 5)?))?
+        {
+            return Err(Fault::Document(format!(
+                "lease {id} and its document differ"
+            )));
+        }
+        let stamp = row.get_ref(6)?.as_str_or_null().map_err(rows::unlike)?;
         Ok(Lease {
             target: TargetName::from(rows::word(row, 2)?),
             grantee: doc.grantee,
@@ -138,11 +150,11 @@ impl<'c> Leases<'c> {
             privilege: Privilege {
                 identity: doc.identity,
                 named: doc.named,
-                stamp: row.get(6)?,
+                stamp: stamp.map(|stamp| shared(&mut self.stamp, stamp)),
             },
             expires_at: At::from_millis(row.get(7)?),
             boot_end: BootInstant {
-                boot: row.get(8)?,
+                boot: shared(&mut self.boot, rows::word(row, 8)?),
                 millis: loaded(row.get(9)?),
             },
             state: rows::lease_state(row, 10, &id)?,
@@ -163,5 +175,13 @@ impl<'c> Leases<'c> {
             }
         };
         Ok(&self.last.insert(last).1)
+    }
+}
+
+/// The last text, where it is the same.
+fn shared(last: &mut Option<SharedText>, text: &str) -> SharedText {
+    match last {
+        Some(last) if **last == *text => last.clone(),
+        _ => last.insert(text.into()).clone(),
     }
 }

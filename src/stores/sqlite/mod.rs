@@ -120,6 +120,10 @@ impl Ledger for SqliteLedger {
         self.find_live_keys(target)
     }
 
+    fn live_counts(&self, target: &TargetName) -> Result<HashMap<PrivilegeKey, usize>, StoreError> {
+        self.find_live_counts(target)
+    }
+
     fn live_targets(&self) -> Result<Vec<TargetName>, StoreError> {
         self.find_live_targets()
     }

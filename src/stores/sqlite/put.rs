@@ -8,7 +8,9 @@ use super::error::Fault;
 use super::find::stored;
 use super::lease_docs::Written;
 use super::statements as sql;
-use crate::access::{At, Course, Lease, LeaseId, LeaseState, Request, RequestId, State};
+use crate::access::{
+    At, Course, Lease, LeaseId, LeaseState, Request, RequestId, SharedText, State,
+};
 use crate::stores::{Effect, StoreError};
 
 pub(super) fn new_request(
@@ -112,7 +114,7 @@ pub(super) fn new_lease(
             lease.state.is_live().then_some(1),
             doc.number,
             doc.column,
-            lease.key().to_string(),
+            lease.key().text(),
             lease.privilege.stamp,
             lease.expires_at.millis(),
             lease.boot_end.boot,
@@ -135,7 +137,7 @@ pub(super) fn save_lease(
             ":request": lease.id.request.as_str(),
             ":position": lease.id.position,
             ":target": lease.target.as_str(),
-            ":key": lease.key().to_string(),
+            ":key": lease.key().text(),
             ":expires_at": lease.expires_at.millis(),
             ":doc": doc.number,
             ":column": doc.column,
@@ -163,7 +165,7 @@ pub(super) fn go_together(one: &Effect, next: &Effect) -> bool {
 #[derive(PartialEq)]
 struct Way<'e> {
     state: &'e LeaseState,
-    stamp: Option<&'e Option<String>>,
+    stamp: Option<&'e Option<SharedText>>,
 }
 
 /// The lease that an effect moves, if it moves one, and its way.

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::access::plan::{Plan, Settlement};
 use crate::access::{
-    Course, Ended, Lease, LeaseId, LeaseState, Now, PrivilegeKey, Request, RequestId, Standing,
-    State,
+    Course, Ended, Lease, LeaseId, LeaseState, Now, PrivilegeKey, Request, RequestId, SharedText,
+    Standing, State,
 };
 use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, Report, Session, Verb};
@@ -242,7 +242,7 @@ pub fn record(
 }
 
 /// What the REVOKE of a lease left in the catalog of its account and table, where the engine tells.
-fn left<'s>(lease: &Lease, state: &LeaseState, seen: &'s Seen<'_>) -> Option<&'s String> {
+fn left<'s>(lease: &Lease, state: &LeaseState, seen: &'s Seen<'_>) -> Option<&'s SharedText> {
     match (state, seen.after.get(&lease.key())) {
         (LeaseState::Revoked { .. }, Some(Standing::Absent { stamp, .. })) => stamp.as_ref(),
         _ => None,

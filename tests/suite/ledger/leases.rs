@@ -194,14 +194,14 @@ fn a_lease_that_is_renamed_or_stamped_leaves_those_beside_it_as_they_are() {
         if let Thing::Column { column, .. } = &mut lease.privilege.named.thing {
             *column = ColumnName(format!("c{place}").into());
         }
-        lease.privilege.stamp = (place % 2 == 0).then(|| format!("stamp {place}"));
+        lease.privilege.stamp = (place % 2 == 0).then(|| format!("stamp {place}").into());
         lease.state = LeaseState::Held;
         let save = Effect::SaveLease(Box::new(lease.clone()));
         ledger.commit(&now(1), effects(vec![save])).unwrap();
         assert_eq!(read(), leases);
 
         let lease = &mut leases[place];
-        lease.privilege.stamp = (place % 3 == 0).then(|| format!("other {place}"));
+        lease.privilege.stamp = (place % 3 == 0).then(|| format!("other {place}").into());
         lease.state = LeaseState::Disputed { why: "so".into() };
         let (id, state) = (lease.id.clone(), lease.state.clone());
         let stamp = lease.privilege.stamp.clone();
@@ -264,7 +264,7 @@ proptest::proptest! {
                 let id = lease.id.clone();
                 told.push(match to {
                     1 | 3 => {
-                        let stamp = (position % 7 != 0).then(|| format!("{}", position / 4));
+                        let stamp = (position % 7 != 0).then(|| format!("{}", position / 4).into());
                         lease.privilege.stamp = stamp.clone();
                         Effect::StampLease { id, state, stamp }
                     }
