@@ -144,7 +144,7 @@ pub enum Standing {
         /// Postgres: somebody made our row grantable. It is never granted over; a REVOKE takes it where nobody else
         /// depends on it (facts-postgres, "Other traps": 2BP01).
         grantable: bool,
-        /// As `Privilege::stamp`, of this moment.
+        /// As `Privilege::stamp`, of this moment; only where the privilege came without one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stamp: Option<SharedText>,
         /// MySQL and MariaDB: somebody else has granted the same since, and this says who, as well as can be told.

@@ -98,6 +98,14 @@ pub struct StillReads {
     pub how: String,
 }
 
+/// What is seen once statements have been sent.
+#[derive(Debug)]
+pub struct Aftermath {
+    /// In the order of the privileges.
+    pub standings: Vec<Standing>,
+    pub still_reads: Result<Vec<StillReads>, EngineError>,
+}
+
 /// One finding of `jit doctor` about a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -171,6 +179,17 @@ pub trait Engine {
 
     /// How each privilege's grantee can still read that column, or schema, with our rows left out of account.
     async fn still_reads(&mut self, of: &[Privilege]) -> Result<Vec<StillReads>, EngineError>;
+
+    /// [`Engine::privileges`] and [`Engine::still_reads`] of the same privileges, with one look at what both go by.
+    ///
+    /// # Errors
+    /// Those of the former; those of the latter alone are in its place.
+    async fn aftermath(&mut self, of: &[Privilege]) -> Result<Aftermath, EngineError> {
+        Ok(Aftermath {
+            standings: self.privileges(of, &HashSet::default()).await?,
+            still_reads: self.still_reads(of).await,
+        })
+    }
 
     /// Sessions of the grantees (or of roles that act for them) that can go on reading; with `end`, ended first
     /// and reported with `ended: true` where the server then showed them gone.

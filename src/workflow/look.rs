@@ -3,7 +3,7 @@
 use foldhash::{HashMap, HashSet, HashSetExt};
 
 use crate::access::{Lease, Privilege, PrivilegeKey, Standing, TargetName};
-use crate::engines::{Engine, EngineError};
+use crate::engines::{Engine, EngineError, StillReads};
 
 use super::Operator;
 use super::target::Failing;
@@ -35,11 +35,15 @@ async fn beside(
     owned: &HashSet<PrivilegeKey>,
 ) -> Result<Observed, EngineError> {
     let standings = engine.privileges(privileges, owned).await?;
-    Ok(privileges
+    Ok(by_key(privileges, standings))
+}
+
+fn by_key(privileges: &[Privilege], standings: Vec<Standing>) -> Observed {
+    privileges
         .iter()
         .map(Privilege::key)
         .zip(standings)
-        .collect())
+        .collect()
 }
 
 /// The same, where what looks like somebody else's hand may be our own: another live lease of the same column, given
@@ -57,7 +61,36 @@ pub async fn explained(
     if privileges.is_empty() {
         return Ok(Observed::default());
     }
-    let mut seen = observe(engine, privileges).await?;
+    let seen = observe(engine, privileges).await?;
+    beside_live_leases(op, target, engine, privileges, seen).await
+}
+
+/// The same behind REVOKEs, and how their grantees can read on.
+///
+/// # Errors
+/// Those of [`explained`]; those of what reads on are in its place.
+pub async fn aftermath(
+    op: &Operator,
+    target: &TargetName,
+    engine: &mut dyn Engine,
+    privileges: &[Privilege],
+) -> Result<(Observed, Result<Vec<StillReads>, EngineError>), Failing> {
+    if privileges.is_empty() {
+        return Ok((Observed::default(), Ok(Vec::new())));
+    }
+    let after = engine.aftermath(privileges).await?;
+    let seen = by_key(privileges, after.standings);
+    let seen = beside_live_leases(op, target, engine, privileges, seen).await?;
+    Ok((seen, after.still_reads))
+}
+
+async fn beside_live_leases(
+    op: &Operator,
+    target: &TargetName,
+    engine: &mut dyn Engine,
+    privileges: &[Privilege],
+    mut seen: Observed,
+) -> Result<Observed, Failing> {
     let contested: Vec<Privilege> = privileges
         .iter()
         .filter(|privilege| {

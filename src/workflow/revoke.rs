@@ -20,7 +20,7 @@ use crate::engines::{Engine, Verb};
 use crate::failpoint;
 use crate::stores::{Change, Effect, FindLeases, FindRequests, StoreError};
 
-use super::look::{Observed, distinct, explained};
+use super::look::{self, Observed, distinct, explained};
 use super::target::{Failing, TargetReport};
 use super::{Operator, commit_each, disputes, events, portions};
 
@@ -250,8 +250,8 @@ async fn take(
         .iter()
         .flat_map(|step| step.privileges.iter().cloned())
         .collect();
-    let after = explained(op, target, engine, &taken).await?;
-    let evidence = Evidence::gather(engine, &due, now, &plan, &taken).await;
+    let (after, still_reads) = look::aftermath(op, target, engine, &taken).await?;
+    let evidence = Evidence::gather(engine, &due, now, &plan, still_reads).await;
     report.sessions += evidence.sessions.len();
     let seen = Seen {
         plan: &plan,

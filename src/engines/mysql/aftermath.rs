@@ -7,23 +7,58 @@ use foldhash::{HashMap, HashMapExt, HashSet};
 use super::account::Account;
 use super::connection::Link;
 use super::observe;
-use super::rights;
+use super::rights::{self, Rights};
 use super::rows::{Place, Rows, named, tables_of};
 use super::stamp::Stamp;
+use super::standing::{self, Look};
 use crate::access::names::lowercase;
 use crate::access::{Privilege, PrivilegeKey, ShortText, TableName};
-use crate::engines::{EngineError, StillReads};
+use crate::engines::{Aftermath, EngineError, StillReads};
+
+/// See `Engine::aftermath`.
+pub(super) async fn aftermath(link: &mut Link, of: &[Privilege]) -> Result<Aftermath, EngineError> {
+    let second = standing::second(link).await?;
+    let mut tables = tables_of(&by_name(of));
+    tables.extend(of.iter().filter_map(Place::of).map(|place| place.table));
+    let rights = match observe::rights(link, &tables).await {
+        Ok(rights) => rights,
+        Err(error) => {
+            return Ok(Aftermath {
+                standings: standing::privileges(link, of, &HashSet::default()).await?,
+                still_reads: Err(error),
+            });
+        }
+    };
+    let still_reads = reading(&rights, of);
+    let look = Look {
+        second,
+        rows: Rows::new(rights.columns, rights.tables),
+        users: rights.users,
+    };
+    Ok(Aftermath {
+        standings: look.standings(link, of, &HashSet::default()).await?,
+        still_reads: Ok(still_reads),
+    })
+}
 
 /// How the grantees can still read, our rows left out.
 pub(super) async fn still_reads(
     link: &mut Link,
     of: &[Privilege],
 ) -> Result<Vec<StillReads>, EngineError> {
-    let places: Vec<Option<Place>> = of
-        .iter()
+    let rights = observe::rights(link, &tables_of(&by_name(of))).await?;
+    Ok(reading(&rights, of))
+}
+
+/// Their places by the names of today.
+fn by_name(of: &[Privilege]) -> Vec<Option<Place>> {
+    of.iter()
         .map(|privilege| Place::named(&privilege.named))
-        .collect();
-    let rights = observe::rights(link, &tables_of(&places)).await?;
+        .collect()
+}
+
+fn reading(rights: &Rights, of: &[Privilege]) -> Vec<StillReads> {
+    let places = by_name(of);
     let mut ways = BTreeMap::new();
     let mut found = BTreeSet::new();
     for (privilege, place) in of.iter().zip(&places) {
@@ -42,7 +77,7 @@ pub(super) async fn still_reads(
             });
         }
     }
-    Ok(found.into_iter().collect())
+    found.into_iter().collect()
 }
 
 /// Of ended leases, those whose row is there again by our hand, as far as the rows tell it.

@@ -124,6 +124,10 @@ impl Engine for Mysql {
         aftermath::still_reads(&mut self.link, of).await
     }
 
+    async fn aftermath(&mut self, of: &[Privilege]) -> Result<Aftermath, EngineError> {
+        aftermath::aftermath(&mut self.link, of).await
+    }
+
     async fn sessions(&mut self, of: &[Privilege], end: bool) -> Result<Vec<Session>, EngineError> {
         sessions::sessions(&mut self.link, of, end).await
     }

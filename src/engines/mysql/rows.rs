@@ -145,6 +145,7 @@ impl Rows {
         Some((&row.grantor, &row.at))
     }
 
+    /// The stamp of a row, to be kept.
     pub(super) fn stamp(
         &self,
         table: &TableName,
@@ -165,16 +166,31 @@ impl Rows {
             .take(OTHERS + 1)
             .map(Account::text)
             .collect();
+        let many = others.len() > OTHERS;
+        Stamp {
+            others: if many { Vec::new() } else { others },
+            many,
+            ..self.times(table, account, row, mariadb)
+        }
+    }
+
+    /// The same without who else holds the column: what a kept one is compared to.
+    pub(super) fn times(
+        &self,
+        table: &TableName,
+        account: &Account,
+        row: &ColumnRow,
+        mariadb: bool,
+    ) -> Stamp {
         let of_table = self.table(table, account);
         let time = |at: &str| (!mariadb).then(|| ShortText::from(at));
-        let many = others.len() > OTHERS;
         Stamp {
             column: row.column.clone(),
             at: time(&row.at),
             table_at: of_table.and_then(|row| time(&row.at)),
             grantor: of_table.map(|row| row.grantor.clone()),
-            others: if many { Vec::new() } else { others },
-            many,
+            others: Vec::new(),
+            many: false,
             at_once: false,
         }
     }

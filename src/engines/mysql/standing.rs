@@ -28,63 +28,90 @@ pub(super) async fn privileges(
     owned: &HashSet<PrivilegeKey>,
 ) -> Result<Vec<Standing>, EngineError> {
     let places: Vec<Option<Place>> = of.iter().map(Place::of).collect();
-    let tables = tables_of(&places);
-    let now = match link.server().is_mariadb() {
-        true => None,
-        false => Some(observe::clock(link).await?),
-    };
-    let rows = Rows::read(link, &tables).await?;
-    let users = observe::users(link).await?;
-    let missing: BTreeSet<TableName> = places
-        .iter()
-        .flatten()
-        .filter(|place| rows.variants(place).next().is_none())
-        .map(|place| place.table.clone())
-        .collect();
-    let shapes = observe::shapes(link, &missing).await?;
-
-    let stamps: Vec<Option<Stamp>> = of
-        .iter()
-        .zip(&places)
-        .map(|(privilege, place)| {
-            let column = &place.as_ref()?.column;
-            Stamp::read(privilege.stamp.as_deref()?, column)
-        })
-        .collect();
-    let mut known: HashMap<PrivilegeKey, Known> = HashMap::new();
-    for ((privilege, place), stamp) in of.iter().zip(&places).zip(&stamps) {
-        let Some(place) = place else { continue };
-        let known = known.entry(privilege.key()).or_default();
-        known.stamps.extend(stamp);
-        known.spellings.push(&place.column);
-    }
     let look = Look {
-        server: link.server(),
-        now: now.as_deref().and_then(|time| time.split('.').next()),
-        rows: &rows,
-        users: &users,
-        shapes: &shapes,
-        known: &known,
-        owned,
+        second: second(link).await?,
+        rows: Rows::read(link, &tables_of(&places)).await?,
+        users: observe::users(link).await?,
     };
-    Ok(of
-        .iter()
-        .zip(&places)
-        .zip(&stamps)
-        .map(|((privilege, place), recorded)| match place {
-            Some(place) => look.standing(privilege, place, recorded.as_ref()),
-            None => Standing::Gone {
-                why: "it is no privilege of MySQL or MariaDB".to_owned(),
-            },
-        })
-        .collect())
+    look.standings(link, of, owned).await
 }
 
-/// One look at the catalog.
-struct Look<'l> {
+/// The server's second, on MySQL, where rows have one.
+pub(super) async fn second(link: &mut Link) -> Result<Option<String>, EngineError> {
+    if link.server().is_mariadb() {
+        return Ok(None);
+    }
+    let mut time = observe::clock(link).await?;
+    time.truncate(time.find('.').unwrap_or(time.len()));
+    Ok(Some(time))
+}
+
+/// What was read of the rows of some tables.
+pub(super) struct Look {
+    /// As [`second`] told it before the rows were read.
+    pub(super) second: Option<String>,
+    pub(super) rows: Rows,
+    pub(super) users: HashMap<Account, UserRow>,
+}
+
+impl Look {
+    /// How privileges on these tables stand; `owned` are live leases besides.
+    pub(super) async fn standings(
+        &self,
+        link: &mut Link,
+        of: &[Privilege],
+        owned: &HashSet<PrivilegeKey>,
+    ) -> Result<Vec<Standing>, EngineError> {
+        let places: Vec<Option<Place>> = of.iter().map(Place::of).collect();
+        let missing: BTreeSet<TableName> = places
+            .iter()
+            .flatten()
+            .filter(|place| self.rows.variants(place).next().is_none())
+            .map(|place| place.table.clone())
+            .collect();
+        let shapes = observe::shapes(link, &missing).await?;
+        let stamps: Vec<Option<Stamp>> = of
+            .iter()
+            .zip(&places)
+            .map(|(privilege, place)| {
+                let column = &place.as_ref()?.column;
+                Stamp::read(privilege.stamp.as_deref()?, column)
+            })
+            .collect();
+        let mut known: HashMap<PrivilegeKey, Known> = HashMap::new();
+        for ((privilege, place), stamp) in of.iter().zip(&places).zip(&stamps) {
+            let Some(place) = place else { continue };
+            let known = known.entry(privilege.key()).or_default();
+            known.stamps.extend(stamp);
+            known.spellings.push(&place.column);
+        }
+        let judge = Judge {
+            server: link.server(),
+            second: self.second.as_deref(),
+            rows: &self.rows,
+            users: &self.users,
+            shapes: &shapes,
+            known: &known,
+            owned,
+        };
+        Ok(of
+            .iter()
+            .zip(&places)
+            .zip(&stamps)
+            .map(|((privilege, place), recorded)| match place {
+                Some(place) => judge.standing(privilege, place, recorded.as_ref()),
+                None => Standing::Gone {
+                    why: "it is no privilege of MySQL or MariaDB".to_owned(),
+                },
+            })
+            .collect())
+    }
+}
+
+/// One look, with all that says what it means.
+struct Judge<'l> {
     server: &'l Server,
-    /// The server's second, of before the rows were read; MySQL only.
-    now: Option<&'l str>,
+    second: Option<&'l str>,
     rows: &'l Rows,
     users: &'l HashMap<Account, UserRow>,
     shapes: &'l HashMap<TableName, Shape>,
@@ -93,7 +120,7 @@ struct Look<'l> {
     owned: &'l HashSet<PrivilegeKey>,
 }
 
-impl Look<'_> {
+impl Judge<'_> {
     fn standing(&self, privilege: &Privilege, place: &Place, recorded: Option<&Stamp>) -> Standing {
         let rows: Vec<&ColumnRow> = self.rows.variants(place).collect();
         if let Some(row) = rows
@@ -101,18 +128,16 @@ impl Look<'_> {
             .find(|row| row.column == place.column)
             .or(rows.first())
         {
-            let stamps: Vec<Stamp> = rows
-                .iter()
-                .map(|row| {
-                    self.rows
-                        .stamp(&place.table, &place.account, row, self.server.is_mariadb())
-                })
-                .collect();
+            let mariadb = self.server.is_mariadb();
             let contested = recorded.and_then(|recorded| {
                 let known = self.known.get(&privilege.key())?;
+                let today: Vec<Stamp> = rows
+                    .iter()
+                    .map(|row| self.rows.times(&place.table, &place.account, row, mariadb))
+                    .collect();
                 stamp::contested(
                     recorded,
-                    &stamps,
+                    &today,
                     &Ours {
                         user: &self.server.grantor,
                         stamps: &known.stamps,
@@ -123,10 +148,13 @@ impl Look<'_> {
             return Standing::Held {
                 named: named(place, &place.account, &row.column),
                 grantable: false,
-                stamp: stamps
-                    .into_iter()
-                    .find(|stamp| stamp.column == row.column)
-                    .and_then(|stamp| stamp.text(&place.column)),
+                stamp: match recorded {
+                    Some(_) => None,
+                    None => self
+                        .rows
+                        .stamp(&place.table, &place.account, row, mariadb)
+                        .text(&place.column),
+                },
                 contested,
             };
         }
@@ -209,7 +237,7 @@ impl Look<'_> {
     /// The recorded stamp behind our REVOKE, where that says more.
     fn revoked(&self, place: &Place, recorded: Option<&Stamp>) -> Option<SharedText> {
         let hand = self.rows.last_hand(&place.table, &place.account);
-        let revoked = recorded?.clone().revoked(hand, self.now?)?;
+        let revoked = recorded?.clone().revoked(hand, self.second?)?;
         revoked.text(&place.column)
     }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::access::plan::{Plan, Settlement};
 use crate::access::{Lease, LeaseId, Now, Privilege, PrivilegeKey, Sessions};
 use crate::audit::event::Draft;
-use crate::engines::{Engine, Session};
+use crate::engines::{Engine, EngineError, Session, StillReads};
 use crate::workflow::events;
 
 use super::{Due, distinct};
@@ -25,12 +25,13 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// `still_reads` was seen with the REVOKEs' outcome.
     pub async fn gather(
         engine: &mut dyn Engine,
         due: &Due,
         now: &Now,
         plan: &Plan,
-        taken: &[Privilege],
+        still_reads: Result<Vec<StillReads>, EngineError>,
     ) -> Self {
         let mut evidence = Self::default();
         // Of what another lease covers nothing is to be said: reading goes on, and rightly so.
@@ -45,7 +46,7 @@ impl Evidence {
             .into_iter()
             .filter(|lease| !covered.contains(&lease.id))
             .collect();
-        match engine.still_reads(taken).await {
+        match still_reads {
             Ok(found) => {
                 for still in found {
                     evidence.still.entry(still.key).or_default().push(still.how);
