@@ -215,6 +215,7 @@ on_mysql_and_mariadb!(
     what_waits_for_a_person_holds_up_nobody_else,
     what_a_person_settled_ends_while_another_waits,
     what_a_dba_gives_again_is_theirs_though_jit_is_there_in_the_same_second,
+    our_own_grant_of_a_leased_column_is_no_strangers,
 );
 
 on_mysql!(
@@ -503,6 +504,24 @@ fn a_column_that_goes_from_one_to_another_in_one_second_is_not_disputed(server: 
         shop.jit(&bob(), &["return", &second]).ok();
         shop.sweep().ok();
     }
+}
+
+/// The second lease of a column renews its row's time on MySQL, and a third one hides whose hand that was.
+fn our_own_grant_of_a_leased_column_is_no_strangers(server: &Server) {
+    let shop = Shop::on(server);
+    let mut leases = Vec::new();
+    for (column, ttl) in [("email", "1h"), ("email", "2h"), ("phone", "1h")] {
+        if !leases.is_empty() {
+            std::thread::sleep(Duration::from_millis(1100));
+        }
+        leases.push(shop.lease(&alice(), column, ttl));
+    }
+    for id in &leases {
+        shop.jit(&alice(), &["return", id]).ok();
+        shop.sweep().ok();
+        assert_eq!(shop.state(id), "ended");
+    }
+    assert!(!shop.reads("jitalice", "email") && !shop.reads("jitalice", "phone"));
 }
 
 fn a_grant_of_somebody_else_during_a_lease_is_kept_until_a_person_settles_it(server: &Server) {
