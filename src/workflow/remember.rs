@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Actor, At, TargetName};
+use crate::access::{Actor, At, TargetName, Ttl};
 use crate::audit::event::{Draft, EventKind};
 use crate::engines::Engine;
 use crate::stores::{Change, Effect, Fact, StoreError};
 
 use super::sweep::SweepReport;
-use super::target::Failing;
+use super::target::{Failing, TargetReport};
 use super::{Operator, view};
 
 /// What the ledger remembers of sweeps.
@@ -20,6 +20,32 @@ pub struct SweepRecord {
     pub done: BTreeMap<TargetName, At>,
     /// Targets that could not be worked on by the last sweep, and why.
     pub unreachable: BTreeMap<TargetName, String>,
+    /// When each target's columns were last read, for pickers.
+    #[serde(default)]
+    pub columns: BTreeMap<TargetName, ColumnsRead>,
+}
+
+/// A look at which columns there are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnsRead {
+    pub at: At,
+    /// Those that policies are about.
+    pub columns: usize,
+    /// The hash of settings and policies then.
+    pub rules: String,
+}
+
+/// So many columns of a target are read anew at each sweep. To read a company's hundred thousand takes MariaDB more
+/// than a second, and they seldom change.
+const FEW: usize = 1000;
+/// Of more, what was read is good for so long, while settings and policies stay as they are.
+const GOOD_FOR: Ttl = Ttl::from_secs(5 * 60);
+
+impl ColumnsRead {
+    /// Whether they need not be read again yet.
+    fn is_good(&self, rules: &str, now: At) -> bool {
+        self.columns > FEW && self.rules == rules && self.at <= now && now.since(self.at) < GOOD_FOR
+    }
 }
 
 /// When a sweep last did everything that was due on this target.
@@ -68,12 +94,20 @@ pub fn note_settings(op: &Operator) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What the catalog has of the protected tables, for pickers; saved only when it has changed.
+/// What the catalog has of the protected tables, for pickers; saved only when it has changed. Many columns are not
+/// read at every sweep.
 pub async fn remember_columns(
     op: &Operator,
     name: &TargetName,
     engine: &mut dyn Engine,
+    report: &mut TargetReport,
 ) -> Result<(), Failing> {
+    let now = op.now();
+    if let Some(last) = record(op)?.columns.get(name)
+        && last.is_good(&op.rules.hash, now.at)
+    {
+        return Ok(());
+    }
     let catalog = engine.catalog(&op.rules.book.tables(name)).await?;
     let mut columns: BTreeMap<_, Vec<_>> = BTreeMap::new();
     let ignores_case = op.rules.ignores_column_case(name);
@@ -83,6 +117,11 @@ pub async fn remember_columns(
             .or_insert_with(Vec::new)
             .push(of.column);
     }
+    report.columns_read = Some(ColumnsRead {
+        at: now.at,
+        columns: columns.values().map(Vec::len).sum(),
+        rules: op.rules.hash.clone(),
+    });
     let mut all: view::Protected = op
         .ledger
         .fact(Fact::Protected)?
@@ -103,7 +142,7 @@ pub async fn remember_columns(
     all.insert(name.clone(), mine.collect());
     all.retain(|target, _| op.rules.targets.contains_key(target));
     op.ledger.commit(
-        &op.now(),
+        &now,
         Change {
             effects: vec![Effect::SetFact {
                 fact: Fact::Protected,
@@ -126,12 +165,15 @@ pub fn sweep(op: &Operator, report: &SweepReport) -> Result<(), StoreError> {
             record.unreachable.remove(&name);
         } else {
             let why = target.undone().unwrap_or("not all of it was done");
-            record.unreachable.insert(name, why.to_owned());
+            record.unreachable.insert(name.clone(), why.to_owned());
+        }
+        if let Some(read) = &target.columns_read {
+            record.columns.insert(name, read.clone());
         }
     }
-    record
-        .done
-        .retain(|name, _| op.rules.targets.contains_key(name));
+    let is_ours = |name: &TargetName| op.rules.targets.contains_key(name);
+    record.done.retain(|name, _| is_ours(name));
+    record.columns.retain(|name, _| is_ours(name));
     let mut effects = vec![Effect::SetFact {
         fact: Fact::LastSweepReport,
         value: serde_json::to_string(&record).unwrap_or_default(),

@@ -320,7 +320,7 @@ async fn give(
     recover::granting(op, name, engine, report).await?;
     activate::approved(op, name, engine, report, whole).await?;
     if whole {
-        remember::remember_columns(op, name, engine).await?;
+        remember::remember_columns(op, name, engine, report).await?;
     }
     strays
 }

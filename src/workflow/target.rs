@@ -9,6 +9,8 @@ use crate::audit::event::EventKind;
 use crate::engines::{self, EngineError};
 use crate::stores::StoreError;
 
+use super::remember::ColumnsRead;
+
 /// Why a step on a target could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum Failing {
@@ -72,6 +74,9 @@ pub struct TargetReport {
     pub held_back: Option<String>,
     /// Whether everything that was due was looked at and nothing is left but what waits for a person.
     pub revokes_done: bool,
+    /// That its columns were read.
+    #[serde(skip)]
+    pub columns_read: Option<ColumnsRead>,
 }
 
 impl TargetReport {

@@ -12,6 +12,7 @@ use crate::support::{on_every_server, on_postgres};
 on_every_server!(
     a_thousand_leases_are_given_and_taken_in_one_sweep_each,
     the_columns_of_a_company_are_put_into_a_mailbox_once,
+    the_columns_of_a_company_are_not_read_at_every_sweep,
 );
 
 on_postgres!(what_does_not_fit_into_a_mailbox_is_told_or_read_from_the_policies);
@@ -181,6 +182,63 @@ fn the_columns_of_a_company_are_put_into_a_mailbox_once(server: &Server) {
     let said = shop.jit(&alice(), &asked).ok();
     assert!(said.err.contains("* is"), "{said}");
     assert!(said.err.contains("c1,c2,c3"), "{said}");
+}
+
+/// Reading a hundred thousand takes a server seconds. A new one can be asked for at once all the same.
+fn the_columns_of_a_company_are_not_read_at_every_sweep(server: &Server) {
+    let shop = Shop::bare(server, POLICY);
+    let make = |table: &str, columns: usize| {
+        let columns: Vec<String> = (1..=columns).map(|n| format!("c{n} int")).collect();
+        let table = shop.table(table);
+        shop.dba(&format!("CREATE TABLE {table} ({})", columns.join(", ")));
+    };
+    let add = |column: &str| {
+        let table = shop.table("t1");
+        shop.dba(&format!("ALTER TABLE {table} ADD COLUMN {column} int"));
+        shop.set_up();
+        shop.sweep().ok();
+    };
+    let offered = || {
+        let told = shop.jit(&alice(), &["columns", "-o", "json"]).ok().json();
+        told.as_array().unwrap().len()
+    };
+    make("t1", 500);
+    make("t2", 500);
+    shop.jit.init();
+    shop.set_up();
+    shop.jit(&alice(), &["list"]).ok();
+    shop.sweep().ok();
+    assert_eq!(offered(), 1000);
+    add("c501");
+    assert_eq!(offered(), 1001, "a thousand are read at every sweep");
+    add("c502");
+    assert_eq!(offered(), 1001, "and more are not");
+    let column = format!("{}:c502", shop.table("t1"));
+    let asked = ["request", "shop", &column, "--for", "1h", "--reason", "why"];
+    shop.jit(&alice(), &asked).ok();
+    shop.sweep().ok();
+    assert!(shop.has_row("jitalice", "t1", "c502"));
+
+    // Whatever is new in the policies is seen at once.
+    let policies = shop.jit.path("etc/policies/shop.yaml");
+    let text = fs::read_to_string(&policies).unwrap();
+    fs::write(&policies, format!("{text}# the same\n")).unwrap();
+    shop.sweep().ok();
+    assert_eq!(offered(), 1002);
+
+    // Five minutes later.
+    add("c503");
+    assert_eq!(offered(), 1002);
+    let ledger = rusqlite::Connection::open(shop.jit.ledger()).unwrap();
+    let moved = ledger.execute(
+        "UPDATE facts SET value = json_set(value, '$.columns.shop.at', '2026-01-01T00:00:00.000Z')
+         WHERE name = 'last_sweep_report'",
+        [],
+    );
+    assert_eq!(moved, Ok(1));
+    drop(ledger);
+    shop.sweep().ok();
+    assert_eq!(offered(), 1003);
 }
 
 /// As where there are too many columns: what operators told is not all, and says so.
