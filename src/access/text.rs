@@ -31,6 +31,14 @@ macro_rules! one_text {
             }
         }
 
+        $crate::access::text::read_from_text!($name);
+    };
+}
+pub(super) use one_text;
+
+/// `Deserialize` as `FromStr` reads it.
+macro_rules! read_from_text {
+    ($name:ty) => {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 from.deserialize_str($crate::access::text::Text(std::marker::PhantomData))
@@ -38,4 +46,4 @@ macro_rules! one_text {
         }
     };
 }
-pub(super) use one_text;
+pub(super) use read_from_text;

@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::names::SharedText;
-use super::text::one_text;
+use super::text::{one_text, read_from_text};
 
 /// An instant in UTC, in whole milliseconds. Its text is RFC 3339 with exactly three decimals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,11 +73,12 @@ impl FromStr for At {
 one_text!(At);
 
 /// How long: a span in whole milliseconds. In files and JSON it is a text such as `2h` or `1h 30m`.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct Ttl(u64);
+
+/// No span that is typed is longer.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// A text that is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,6 +127,11 @@ impl Ttl {
         if trimmed.len() > 40 {
             return Err(wrong("it is too long"));
         }
+        if let Some(millis) = plain(trimmed)
+            && millis <= LONGEST.as_millis() as u64
+        {
+            return Ok(Self(millis));
+        }
         if trimmed.chars().all(|c| c.is_ascii_digit()) && !trimmed.is_empty() {
             return Err(wrong("the unit is missing"));
         }
@@ -160,7 +166,7 @@ impl Ttl {
         }
         let duration =
             humantime::parse_duration(trimmed).map_err(|error| wrong(&error.to_string()))?;
-        if duration > Duration::from_secs(366 * 24 * 3600) {
+        if duration > LONGEST {
             return Err(wrong("it is longer than 366 days"));
         }
         if duration < Duration::from_millis(1) {
@@ -194,12 +200,40 @@ impl fmt::Display for Ttl {
     }
 }
 
-impl TryFrom<String> for Ttl {
-    type Error = NotADuration;
+impl FromStr for Ttl {
+    type Err = NotADuration;
 
-    fn try_from(text: String) -> Result<Self, NotADuration> {
-        Self::parse(&text)
+    fn from_str(text: &str) -> Result<Self, NotADuration> {
+        Self::parse(text)
     }
+}
+
+read_from_text!(Ttl);
+
+/// Milliseconds of a text in the form that files nearly always have, and that a ledger has a few of for each request:
+/// numbers with one of five units, and nothing between. `None`: it is to be read otherwise.
+fn plain(text: &str) -> Option<u64> {
+    let mut millis = 0_u64;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let unit_at = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, behind) = rest.split_at(unit_at);
+        let end = behind
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(behind.len());
+        let (unit, next) = behind.split_at(end);
+        let unit = match unit {
+            "d" => 86_400_000,
+            "h" => 3_600_000,
+            "m" => 60_000,
+            "s" => 1000,
+            "ms" => 1,
+            _ => return None,
+        };
+        millis = millis.checked_add(number.parse::<u64>().ok()?.checked_mul(unit)?)?;
+        rest = next;
+    }
+    (millis > 0).then_some(millis)
 }
 
 impl From<Ttl> for String {
@@ -337,6 +371,14 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn what_is_plain_is_read_as_humantime_reads_it(text in "([0-9]{0,4}(d|h|m|s|ms|w|M|x| |)){0,4}") {
+            if let Some(millis) = plain(&text) {
+                let theirs = humantime::parse_duration(&text).expect("a duration");
+                proptest::prop_assert_eq!(u128::from(millis), theirs.as_millis(), "{}", text);
+            }
+        }
+
         #[test]
         fn any_span_reads_back(millis in 1u64..366 * 24 * 3_600_000) {
             let ttl = Ttl::from_millis(millis);

@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::event::Draft;
@@ -76,17 +75,6 @@ pub struct Sealed {
     pub hash: Hash,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    v: u8,
-    seq: u64,
-    at: At,
-    #[serde(flatten)]
-    draft: &'a Draft,
-    host: &'a str,
-    prev: &'a str,
-}
-
 /// Gives an event its number, time, host and place in the chain.
 ///
 /// # Errors
@@ -98,15 +86,15 @@ pub fn seal(
     host: &str,
     prev: &Hash,
 ) -> Result<Sealed, serde_json::Error> {
-    let mut line = serde_json::to_string(&Body {
-        v: VERSION,
-        seq,
-        at,
-        draft,
-        host,
-        prev: prev.as_str(),
-    })?;
+    let mut line = serde_json::to_string(draft)?;
+    // An object with some keys: ours come before them and behind.
     line.pop();
+    line.replace_range(..1, &format!(r#"{{"v":{VERSION},"seq":{seq},"at":"{at}","#));
+    line.push_str(r#","host":"#);
+    line.push_str(&serde_json::to_string(host)?);
+    line.push_str(r#","prev":""#);
+    line.push_str(prev.as_str());
+    line.push('"');
     let hash = Hash::of(line.as_bytes());
     line.push_str(r#","hash":""#);
     line.push_str(hash.as_str());
