@@ -275,7 +275,11 @@ pub async fn carry_out(
     let noted = disputes::note(op, target, engine, touched, &leases, &unseen).await?;
     let reports = engine.grant(&orders).await;
     failpoint::reach("grant-sent");
-    let privileges = look::distinct(intents.iter().flat_map(|intent| &intent.leases));
+    let mut privileges = look::distinct(intents.iter().flat_map(|intent| &intent.leases));
+    // Whatever their rows' stamps were, this GRANT has renewed them.
+    for privilege in &mut privileges {
+        privilege.stamp = None;
+    }
     let standing = look::observe(engine, &privileges).await?;
     let now = op.now();
     let sharers = sharers(op, intents, &standing, &noted.shared)?;
