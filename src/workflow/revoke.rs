@@ -255,7 +255,7 @@ async fn take(
     report.sessions += evidence.sessions.len();
     let seen = Seen {
         plan: &plan,
-        told: told(&plan, &reports),
+        told: told(&plan, reports),
         after: &after,
         evidence: &evidence,
         unannounced: announced.err().map(|(_, changes)| changes),

@@ -22,7 +22,7 @@ use super::render::{self, RevokeWords};
 use super::rows::{Place, Rows};
 use super::sessions;
 use super::takings::{Spot, Statement, of, statements};
-use crate::access::names::lowercase;
+use crate::access::names::same_but_for_case;
 use crate::access::plan::RevokeStep;
 use crate::access::{ColumnName, ShortText, TableName};
 use crate::engines::{EngineError, Report};
@@ -59,7 +59,7 @@ pub(super) async fn revoke(link: &mut Link, steps: &[RevokeStep]) -> Vec<Report>
                     .find_map(|place| taken.left.get(&of(place)).cloned()),
                 batch: places
                     .first()
-                    .and_then(|place| taken.batches.get(&of(place)).cloned()),
+                    .and_then(|place| taken.batch_of(place).cloned()),
                 ..Report::default()
             })
             .collect(),
@@ -71,8 +71,20 @@ pub(super) async fn revoke(link: &mut Link, steps: &[RevokeStep]) -> Vec<Report>
 pub(super) struct Taken {
     /// What is still there, and why.
     pub(super) left: BTreeMap<Spot, EngineError>,
-    /// Names of merged statements.
-    batches: BTreeMap<Spot, String>,
+    /// Merged statements of each table, with their names.
+    batches: BTreeMap<TableName, Vec<(Statement, String)>>,
+}
+
+impl Taken {
+    fn batch_of(&self, place: &Place) -> Option<&String> {
+        let statements = self.batches.get(&place.table)?;
+        let (_, batch) = statements.iter().rev().find(|(statement, _)| {
+            let mut columns = statement.columns.iter();
+            statement.accounts.contains(&place.account)
+                && columns.any(|column| same_but_for_case(&column.0, &place.column))
+        })?;
+        Some(batch)
+    }
 }
 
 /// Takes all of it away; says what is left.
@@ -93,18 +105,9 @@ pub(super) async fn take(link: &mut Link, places: &[Place]) -> Result<Taken, Eng
     let words = link.server().words;
     let mut run = Run::new(link, words);
     for statement in statements(&rows, places, one_account) {
-        let batch = run.all(&statement).await;
-        if let Some(batch) = batch {
-            for account in &statement.accounts {
-                for column in &statement.columns {
-                    let spot = (
-                        statement.table.clone(),
-                        account.clone(),
-                        lowercase(&column.0).into(),
-                    );
-                    taken.batches.insert(spot, batch.clone());
-                }
-            }
+        if let Some(batch) = run.all(&statement).await {
+            let of_table = taken.batches.entry(statement.table.clone());
+            of_table.or_default().push((statement, batch));
         }
     }
     let mut errors = run.errors;

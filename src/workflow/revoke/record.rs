@@ -1,6 +1,7 @@
 //! Writing down what was seen of each due lease, and ending the requests that owe nothing more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use foldhash::{HashMap, HashMapExt};
 use serde_json::json;
@@ -24,7 +25,7 @@ use super::{Due, privileges_of};
 /// Everything that was seen in one round.
 pub struct Seen<'a> {
     pub plan: &'a Plan,
-    pub told: HashMap<PrivilegeKey, Told>,
+    pub told: HashMap<PrivilegeKey, Rc<Told>>,
     pub after: &'a Observed,
     pub evidence: &'a Evidence,
     /// The announcement, where the ledger could not take it before the REVOKE.
@@ -39,16 +40,16 @@ pub struct Told {
     in_the_way: Vec<Session>,
 }
 
-pub fn told(plan: &Plan, reports: &[Report]) -> HashMap<PrivilegeKey, Told> {
+pub fn told(plan: &Plan, reports: Vec<Report>) -> HashMap<PrivilegeKey, Rc<Told>> {
     let mut by_key = HashMap::new();
     for (step, report) in plan.steps.iter().zip(reports) {
+        let told = Rc::new(Told {
+            error: report.error.as_ref().map(ToString::to_string),
+            batch: report.batch,
+            in_the_way: report.in_the_way,
+        });
         for privilege in &step.privileges {
-            let told = Told {
-                error: report.error.as_ref().map(ToString::to_string),
-                batch: report.batch.clone(),
-                in_the_way: report.in_the_way.clone(),
-            };
-            by_key.insert(privilege.key(), told);
+            by_key.insert(privilege.key(), told.clone());
         }
     }
     by_key
