@@ -177,19 +177,12 @@ pub trait Engine {
     /// error.
     async fn revoke(&mut self, steps: &[RevokeStep]) -> Vec<Report>;
 
-    /// How each privilege's grantee can still read that column, or schema, with our rows left out of account.
-    async fn still_reads(&mut self, of: &[Privilege]) -> Result<Vec<StillReads>, EngineError>;
-
-    /// [`Engine::privileges`] and [`Engine::still_reads`] of the same privileges, with one look at what both go by.
+    /// How privileges stand behind REVOKEs, as [`Engine::privileges`] tells it with no live leases besides, and how each
+    /// one's grantee can still read that column, or schema, with our rows left out of account.
     ///
     /// # Errors
     /// Those of the former; those of the latter alone are in its place.
-    async fn aftermath(&mut self, of: &[Privilege]) -> Result<Aftermath, EngineError> {
-        Ok(Aftermath {
-            standings: self.privileges(of, &HashSet::default()).await?,
-            still_reads: self.still_reads(of).await,
-        })
-    }
+    async fn aftermath(&mut self, of: &[Privilege]) -> Result<Aftermath, EngineError>;
 
     /// Sessions of the grantees (or of roles that act for them) that can go on reading; with `end`, ended first
     /// and reported with `ended: true` where the server then showed them gone.

@@ -10,7 +10,7 @@ use crate::access::{
 use crate::audit::event::{Draft, EventKind};
 use crate::engines::{Engine, GrantOrder, Report, Verb};
 use crate::failpoint;
-use crate::stores::{Change, Effect, StoreError};
+use crate::stores::{Change, Effect, FindLeases, StoreError};
 
 use super::acts::{Verdict, verdict};
 use super::history::Histories;
@@ -455,10 +455,15 @@ fn sharers(
             _ => None,
         })
         .collect();
+    if stamped.is_empty() {
+        return Ok(Vec::new());
+    }
     let target = &intents[0].request.target;
     let own: HashSet<&RequestId> = intents.iter().map(|intent| &intent.request.id).collect();
     let keys = stamped.keys().map(|key| (*key).clone()).collect();
-    Ok(disputes::given(op, target, keys)?
+    Ok(op
+        .ledger
+        .leases(&FindLeases::GivenWithKeys(target.clone(), keys))?
         .into_iter()
         .filter(|lease| !own.contains(&lease.id.request) && lease.privilege.stamp.is_some())
         .map(|lease| {

@@ -11,7 +11,7 @@ use foldhash::{HashMap, HashMapExt, HashSet};
 use crate::access::{Lease, LeaseId, LeaseState, PrivilegeKey, RequestId, Standing, TargetName};
 use crate::audit::event::EventKind;
 use crate::engines::Engine;
-use crate::stores::{Change, Effect, FindLeases, StoreError};
+use crate::stores::{Change, Effect, FindLeases};
 
 use super::look::{Observed, distinct, explained};
 use super::target::Failing;
@@ -62,11 +62,9 @@ pub async fn note(
         .filter(|key| key.hand().is_some_and(|hand| hands.contains(&hand)))
         .collect();
     let keys = shared.iter().filter(|key| !seen.contains_key(*key));
-    let others = given(op, target, keys.cloned().collect())?;
-    let others: Vec<Lease> = others
-        .into_iter()
-        .filter(|lease| lease.server.same_database(engine.server()))
-        .collect();
+    let find = FindLeases::GivenWithKeys(target.clone(), keys.cloned().collect());
+    let mut others = op.ledger.leases(&find)?;
+    others.retain(|lease| lease.server.same_database(engine.server()));
     let more = explained(op, target, engine, &distinct(&others)).await?;
     let mut contested: BTreeMap<RequestId, Vec<(&Lease, &String)>> = BTreeMap::new();
     for lease in leases.iter().copied().chain(&others) {
@@ -85,19 +83,6 @@ pub async fn note(
         states: record(op, engine, contested)?,
         shared,
     })
-}
-
-/// The leases of these privileges whose GRANT is on record.
-pub fn given(
-    op: &Operator,
-    target: &TargetName,
-    keys: Vec<PrivilegeKey>,
-) -> Result<Vec<Lease>, StoreError> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let find = FindLeases::GivenWithKeys(target.clone(), keys);
-    op.ledger.leases(&find)
 }
 
 /// One change a request: its leases' new state, and a line for each table and cause.

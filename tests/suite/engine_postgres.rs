@@ -234,7 +234,8 @@ impl<'s> Shop<'s> {
 
     fn still_reads(&mut self, of: &[Privilege]) -> Vec<String> {
         self.runtime
-            .block_on(self.engine.still_reads(of))
+            .block_on(self.engine.aftermath(of))
+            .and_then(|after| after.still_reads)
             .unwrap_or_else(|error| panic!("{error}"))
             .into_iter()
             .map(|still| still.how)

@@ -41,15 +41,6 @@ pub(super) async fn aftermath(link: &mut Link, of: &[Privilege]) -> Result<After
     })
 }
 
-/// How the grantees can still read, our rows left out.
-pub(super) async fn still_reads(
-    link: &mut Link,
-    of: &[Privilege],
-) -> Result<Vec<StillReads>, EngineError> {
-    let rights = observe::rights(link, &tables_of(&by_name(of))).await?;
-    Ok(reading(&rights, of))
-}
-
 /// Their places by the names of today.
 fn by_name(of: &[Privilege]) -> Vec<Option<Place>> {
     of.iter()
@@ -57,6 +48,7 @@ fn by_name(of: &[Privilege]) -> Vec<Option<Place>> {
         .collect()
 }
 
+/// How the grantees can still read, our rows left out.
 fn reading(rights: &Rights, of: &[Privilege]) -> Vec<StillReads> {
     let places = by_name(of);
     let mut ways = BTreeMap::new();
@@ -124,7 +116,7 @@ pub(super) async fn strays(
         let Some(row) = rows.variants(place).find(|row| row.column == place.column) else {
             continue;
         };
-        let today = rows.stamp(&place.table, &place.account, row, server.is_mariadb());
+        let today = rows.stamp(place, row, server.is_mariadb());
         let recorded = privilege.stamp.as_deref();
         let recorded = recorded.and_then(|text| Stamp::read(text, &place.column));
         let account_table = (place.table.clone(), place.account.clone());

@@ -120,10 +120,6 @@ impl Engine for Mysql {
         revoke::revoke(&mut self.link, steps).await
     }
 
-    async fn still_reads(&mut self, of: &[Privilege]) -> Result<Vec<StillReads>, EngineError> {
-        aftermath::still_reads(&mut self.link, of).await
-    }
-
     async fn aftermath(&mut self, of: &[Privilege]) -> Result<Aftermath, EngineError> {
         aftermath::aftermath(&mut self.link, of).await
     }

@@ -146,20 +146,14 @@ impl Rows {
     }
 
     /// The stamp of a row, to be kept.
-    pub(super) fn stamp(
-        &self,
-        table: &TableName,
-        account: &Account,
-        row: &ColumnRow,
-        mariadb: bool,
-    ) -> Stamp {
+    pub(super) fn stamp(&self, place: &Place, row: &ColumnRow, mariadb: bool) -> Stamp {
         // Only rows of the same second can pass for ours later; on MariaDB, which has no times, those are all.
         let others: Vec<ShortText> = self
-            .holders(table, &row.column)
+            .holders(&place.table, &row.column)
             .filter(|other| {
-                *other != account
+                **other != place.account
                     && self
-                        .held(table, other)
+                        .held(&place.table, other)
                         .iter()
                         .any(|other| other.at == row.at)
             })
@@ -170,19 +164,13 @@ impl Rows {
         Stamp {
             others: if many { Vec::new() } else { others },
             many,
-            ..self.times(table, account, row, mariadb)
+            ..self.times(place, row, mariadb)
         }
     }
 
     /// The same without who else holds the column: what a kept one is compared to.
-    pub(super) fn times(
-        &self,
-        table: &TableName,
-        account: &Account,
-        row: &ColumnRow,
-        mariadb: bool,
-    ) -> Stamp {
-        let of_table = self.table(table, account);
+    pub(super) fn times(&self, place: &Place, row: &ColumnRow, mariadb: bool) -> Stamp {
+        let of_table = self.table(&place.table, &place.account);
         let time = |at: &str| (!mariadb).then(|| ShortText::from(at));
         Stamp {
             column: row.column.clone(),

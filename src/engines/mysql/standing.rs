@@ -133,7 +133,7 @@ impl Judge<'_> {
                 let known = self.known.get(&privilege.key())?;
                 let today: Vec<Stamp> = rows
                     .iter()
-                    .map(|row| self.rows.times(&place.table, &place.account, row, mariadb))
+                    .map(|row| self.rows.times(place, row, mariadb))
                     .collect();
                 stamp::contested(
                     recorded,
@@ -150,10 +150,7 @@ impl Judge<'_> {
                 grantable: false,
                 stamp: match recorded {
                     Some(_) => None,
-                    None => self
-                        .rows
-                        .stamp(&place.table, &place.account, row, mariadb)
-                        .text(&place.column),
+                    None => self.rows.stamp(place, row, mariadb).text(&place.column),
                 },
                 contested,
             };

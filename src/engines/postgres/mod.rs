@@ -158,9 +158,15 @@ impl Engine for Postgres {
         apply::revoke(self, steps).await
     }
 
-    async fn still_reads(&mut self, of: &[Privilege]) -> Result<Vec<StillReads>, EngineError> {
-        self.reading(async |link, answered| reads::still_reads(link, answered.database, of).await)
-            .await
+    async fn aftermath(&mut self, of: &[Privilege]) -> Result<Aftermath, EngineError> {
+        Ok(Aftermath {
+            standings: self.privileges(of, &HashSet::default()).await?,
+            still_reads: self
+                .reading(async |link, answered| {
+                    reads::still_reads(link, answered.database, of).await
+                })
+                .await,
+        })
     }
 
     async fn sessions(&mut self, of: &[Privilege], end: bool) -> Result<Vec<Session>, EngineError> {

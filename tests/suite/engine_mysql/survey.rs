@@ -408,7 +408,8 @@ fn what_else_reads_is_reported_after_a_revoke(server: &Server) {
     let leased = shop.lease(&["email", "note"]);
     let still = |shop: &mut Shop<'_>| {
         shop.runtime
-            .block_on(shop.engine.still_reads(&leased))
+            .block_on(shop.engine.aftermath(&leased))
+            .and_then(|after| after.still_reads)
             .unwrap()
     };
     assert_eq!(still(&mut shop), [], "ours does not count");
